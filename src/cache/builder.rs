@@ -1,0 +1,100 @@
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    TokenCache,
+    schedule::Policy,
+    shared::{Shared, WallClock},
+};
+use crate::fetcher::TokenFetcher;
+
+/// Sets when a token is good enough, and for how long a fetch may run.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_bearer::{Token, TokenCache, TokenError, fetch_fn};
+///
+/// let tokens = TokenCache::builder()
+///     .refresh_ahead(Duration::from_secs(60))
+///     .fetch_timeout(Duration::from_secs(3))
+///     .build(fetch_fn(async |_| Token::bearer("abc")));
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct TokenCacheBuilder {
+    policy: Policy,
+    wall_clock: WallClock,
+}
+
+impl TokenCacheBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            policy: Policy {
+                refresh_ahead: Duration::from_secs(5 * 60),
+                expiry_margin: Duration::from_secs(30),
+                default_lifetime: Duration::from_secs(5 * 60),
+                fetch_timeout: Duration::from_secs(10),
+            },
+            wall_clock: Arc::new(SystemTime::now),
+        }
+    }
+
+    /// How long before its expiry a token is renewed, while it is still in use and nobody waits.
+    ///
+    /// Never more than a fifth of the token's lifetime, so that short tokens are reused too. The
+    /// moment moves later by up to half of the window, drawn once for each token, so that
+    /// services started together do not renew together. Default: 5 minutes.
+    pub fn refresh_ahead(mut self, window: Duration) -> Self {
+        self.policy.refresh_ahead = window;
+        self
+    }
+
+    /// How long before its expiry a token is no longer used, unless no other can be had: time for
+    /// a request to arrive, and for clocks that differ.
+    ///
+    /// Never more than a tenth of the token's lifetime. Default: 30 seconds.
+    pub fn expiry_margin(mut self, margin: Duration) -> Self {
+        self.policy.expiry_margin = margin;
+        self
+    }
+
+    /// The lifetime of a token whose issuer states none (RFC 6749 section 5.1 leaves
+    /// `expires_in` optional). [`Duration::MAX`] keeps it until an API refuses it.
+    ///
+    /// Default: 5 minutes.
+    pub fn default_lifetime(mut self, lifetime: Duration) -> Self {
+        self.policy.default_lifetime = lifetime;
+        self
+    }
+
+    /// How long one fetch may take, retries of the fetcher included, whatever the callers' own
+    /// timeouts are. Default: 10 seconds.
+    pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.fetch_timeout = timeout;
+        self
+    }
+
+    /// Where the time of day comes from, for tests.
+    ///
+    /// A token has expired when either the monotonic clock or this one says so: the former stands
+    /// still while a machine is suspended, the latter can be moved. It is read about once a
+    /// second while tokens are in use. Default: [`SystemTime::now`].
+    pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.wall_clock = Arc::new(now);
+        self
+    }
+
+    /// A cache over this fetcher. Nothing is fetched until somebody needs a token.
+    pub fn build(self, fetcher: impl TokenFetcher) -> TokenCache {
+        TokenCache::over(Shared::new(Arc::new(fetcher), self.policy, self.wall_clock))
+    }
+}
+
+impl fmt::Debug for TokenCacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCacheBuilder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! The tokens of one client at one issuer.
+
+mod builder;
+mod cooldown;
+mod entry;
+mod flight;
+mod schedule;
+mod shared;
+mod state;
+
+use std::{fmt, future::Future, sync::Arc};
+
+use self::shared::{Look, Recourse, Shared};
+pub use self::builder::TokenCacheBuilder;
+pub(crate) use self::cooldown::Source;
+use crate::{
+    error::TokenError,
+    fetcher::{FetchesBehind, TokenFetcher},
+    not_replayed::NotReplayed,
+    token::Token,
+};
+
+/// How often a caller starts over when the runtime that a fetch ran on is shut down.
+const STARTS: usize = 3;
+
+/// Keeps a token, renews it before it expires, and has at most one fetch under way.
+///
+/// Clones share the token. One cache stands for one client at one issuer with one scope; give
+/// the clones to every [`BearerAuthLayer`](crate::BearerAuthLayer) that wants that token. It is
+/// of use without tower as well: for a websocket handshake, a Kafka login, a gRPC interceptor.
+///
+/// ```
+/// use tower_bearer::{Token, TokenCache, TokenError, fetch_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TokenError> {
+/// let tokens = TokenCache::new(fetch_fn(async |_| Token::bearer("mF_9.B5f-4.1JqM")));
+///
+/// let token = tokens.token().await?;
+/// assert_eq!(token.header_value(), "Bearer mF_9.B5f-4.1JqM");
+/// # Ok(()) }
+/// ```
+///
+/// Nothing runs while nobody asks: the cache has no task of its own but the fetch under way,
+/// which ends with the last clone.
+#[derive(Clone)]
+pub struct TokenCache {
+    shared: Arc<Shared>,
+}
+
+impl TokenCache {
+    /// A cache over this fetcher with the default settings of [`TokenCacheBuilder`].
+    pub fn new(fetcher: impl TokenFetcher) -> Self {
+        Self::builder().build(fetcher)
+    }
+
+    /// Starts from the defaults.
+    pub fn builder() -> TokenCacheBuilder {
+        TokenCacheBuilder::new()
+    }
+
+    /// The token to use now.
+    ///
+    /// Returns at once while the token is good. Waits for the one fetch, started here if it is not
+    /// under way yet, when there is no token, when it is about to expire, or when it was
+    /// [rejected](Self::reject). If that fetch fails, a token that has not expired is returned
+    /// all the same.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the fetch, shared by all who waited for it and by those who ask in the
+    /// second or so after; [`retry_after`](TokenError::retry_after) says how long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the fetch goes on, and the next caller has its token.
+    ///
+    /// # Panics
+    ///
+    /// As tokio's timers do, if the runtime has none ([`enable_time`]).
+    ///
+    /// [`enable_time`]: tokio::runtime::Builder::enable_time
+    pub async fn token(&self) -> Result<Token, TokenError> {
+        match self.shared.settled() {
+            Some(token) => Ok(token),
+            None => self.clone().acquire().await,
+        }
+    }
+
+    /// The token in the cache, without waiting and without fetching. It has not expired, though
+    /// it may be about to, and an API may have refused it.
+    pub fn peek(&self) -> Option<Token> {
+        self.shared.peek()
+    }
+
+    /// Says that an API refused this token, so that the next caller waits for another.
+    ///
+    /// Does nothing if the cache holds another token by now, so a late refusal costs nobody a good
+    /// one. It also does nothing for a while after a token that was fetched for such a
+    /// refusal was refused in turn: 1 second, doubling to 30. The refused token
+    /// is kept until another has come, and serves on if none can be had.
+    ///
+    /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
+    pub fn reject(&self, token: &Token) {
+        self.reject_by(token, Source::UNKNOWN);
+    }
+
+    pub(crate) fn reject_by(&self, token: &Token, by: Source) {
+        self.shared.reject(token, by);
+    }
+
+    /// The token, if nobody has to wait for it.
+    #[inline]
+    pub(crate) fn at_once(&self) -> Option<Token> {
+        self.shared.settled().or_else(|| self.shared.at_once())
+    }
+
+    /// Waits for the token.
+    pub(crate) fn acquire(self) -> impl Future<Output = Result<Token, TokenError>> + Send {
+        async move {
+            for _ in 0..STARTS {
+                let (flying, fallback) = match self.shared.look() {
+                    Look::Use(token) => return Ok(token),
+                    Look::Wait(flying, fallback) => (flying, fallback),
+                    Look::Fail(error) => return Err(error),
+                };
+                if let Some(outcome) = flying.await {
+                    return outcome
+                        .or_else(|error| self.shared.fallback(fallback).ok_or(error));
+                }
+            }
+            Err(TokenError::lost())
+        }
+    }
+
+    /// Waits for the token that takes the place of a refused one.
+    pub(crate) fn replace(
+        self,
+        refused: Token,
+        by: Source,
+    ) -> impl Future<Output = Result<Token, NotReplayed>> + Send {
+        async move {
+            for _ in 0..STARTS {
+                let flying = match self.shared.recourse(&refused, by) {
+                    Recourse::Use(token) => return Ok(token),
+                    Recourse::Wait(flying) => flying,
+                    Recourse::Cooldown => return Err(NotReplayed::Cooldown),
+                    Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
+                };
+                match flying.await {
+                    Some(Ok(token)) if token.is_same(&refused) => {
+                        return Err(NotReplayed::SameToken);
+                    }
+                    Some(Ok(token)) => return Ok(token),
+                    Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
+                    None => {}
+                }
+            }
+            Err(NotReplayed::NoToken(TokenError::lost()))
+        }
+    }
+
+    /// A request was sent once more with this token, and was accepted.
+    pub(crate) fn accepted(&self, token: &Token) {
+        self.shared.accepted(token);
+    }
+
+    /// A request was sent once more with this token, and was refused again.
+    pub(crate) fn refused_again(&self, token: &Token, by: Source) {
+        self.shared.refused_again(token, by);
+    }
+
+    /// A request that is part of a fetch for this cache would wait for itself.
+    pub(crate) fn waits_for(&self, fetches: &FetchesBehind) -> bool {
+        fetches.contains(self.shared.id())
+    }
+
+    fn over(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl<F: TokenFetcher> From<F> for TokenCache {
+    fn from(fetcher: F) -> Self {
+        Self::new(fetcher)
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}

@@ -1,0 +1,321 @@
+//! The one lock, the clocks and the spawn.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::{runtime::Handle, time::Instant};
+
+use super::{
+    cooldown::Source,
+    entry::{Entry, Moment},
+    flight::{Flight, Outcome},
+    schedule::{FOREVER, Phase, Policy, Windows},
+    state::{State, Step},
+};
+use crate::{
+    error::TokenError,
+    fetcher::{DynFetcher, FetchContext, FetchReason, FetchesBehind},
+    token::Token,
+};
+
+/// How long an issuer is left alone that has just handed out a token in its last second again.
+const SAME_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+tokio::task_local! {
+    static FETCHES: FetchesBehind;
+}
+
+pub(super) struct Shared {
+    current: ArcSwapOption<Entry>,
+    state: Mutex<State>,
+    fetcher: Arc<dyn DynFetcher>,
+    policy: Policy,
+    wall_clock: WallClock,
+}
+
+/// What there is for a caller.
+pub(super) enum Look {
+    Use(Token),
+    Wait(Flying, Option<Arc<Entry>>),
+    Fail(TokenError),
+}
+
+/// What there is for a caller whose token was refused.
+pub(super) enum Recourse {
+    Use(Token),
+    Wait(Flying),
+    /// The issuer is not asked again so soon.
+    Cooldown,
+    Fail(TokenError),
+}
+
+/// The outcome of a fetch that is under way, or `None` if the fetch is lost.
+pub(super) type Flying = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
+
+impl Shared {
+    pub(super) fn new(fetcher: Arc<dyn DynFetcher>, policy: Policy, wall_clock: WallClock) -> Self {
+        let current = ArcSwapOption::empty();
+        Self { current, state: Mutex::default(), fetcher, policy, wall_clock }
+    }
+
+    /// Identifies the cache among those whose fetches may wait for each other.
+    pub(super) fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// The token, if it can be used without another thought.
+    #[inline]
+    pub(super) fn settled(&self) -> Option<Token> {
+        let current = self.current.load();
+        let entry = current.as_ref()?;
+        entry.is_settled(Instant::now()).then(|| entry.token.clone())
+    }
+
+    /// The token, if it can be used without waiting. May start a refresh behind it, where there
+    /// is a runtime to run that on.
+    pub(super) fn at_once(self: &Arc<Self>) -> Option<Token> {
+        let now = self.now();
+        let current = self.current.load_full();
+        let mut state = self.lock();
+        match state.step(current.as_ref(), now) {
+            Step::Use(entry) => {
+                entry.settle(now);
+                Some(entry.token.clone())
+            }
+            Step::Refresh(entry, reason) => {
+                if let Ok(runtime) = Handle::try_current() {
+                    self.launch(&mut state, &runtime, reason, now);
+                    entry.settle(now);
+                }
+                Some(entry.token.clone())
+            }
+            Step::Wait(..) | Step::Fail(_) => None,
+        }
+    }
+
+    /// The token, or the fetch to wait for, which is started if need be.
+    pub(super) fn look(self: &Arc<Self>) -> Look {
+        if let Some(token) = self.at_once() {
+            return Look::Use(token);
+        }
+        let runtime = match self.runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return Look::Fail(error),
+        };
+        let now = self.now();
+        let current = self.current.load_full();
+        let mut state = self.lock();
+        match state.step(current.as_ref(), now) {
+            Step::Use(entry) | Step::Refresh(entry, _) => Look::Use(entry.token.clone()),
+            Step::Wait(reason, fallback) => {
+                Look::Wait(self.join(&mut state, &runtime, reason, now), fallback.cloned())
+            }
+            Step::Fail(error) => Look::Fail(error),
+        }
+    }
+
+    /// The token that takes the place of a refused one.
+    pub(super) fn recourse(self: &Arc<Self>, refused: &Token, by: Source) -> Recourse {
+        let now = self.now();
+        let mut state = self.lock();
+        let flying = state.is_flying(now.monotonic);
+        if let Some(entry) = self.usable(now) {
+            if !entry.token.is_same(refused) {
+                if state.suspect.is_none() || !flying {
+                    return Recourse::Use(entry.token.clone());
+                }
+            } else if state.cooldowns.allows(by, now.monotonic) {
+                state.suspect(&entry, by);
+            } else if !flying {
+                return Recourse::Cooldown;
+            }
+        }
+        if let Some(error) = state.remembered(now.monotonic).filter(|_| !flying) {
+            return Recourse::Fail(error);
+        }
+        match self.runtime() {
+            Ok(runtime) => {
+                Recourse::Wait(self.join(&mut state, &runtime, FetchReason::Rejected, now))
+            }
+            Err(error) => Recourse::Fail(error),
+        }
+    }
+
+    /// Marks the token as refused, if it is still the current one.
+    pub(super) fn reject(&self, refused: &Token, by: Source) {
+        let now = self.now();
+        let mut state = self.lock();
+        if let Some(entry) = self.usable(now).filter(|entry| entry.token.is_same(refused)) {
+            if state.cooldowns.allows(by, now.monotonic) {
+                state.suspect(&entry, by);
+            }
+        }
+    }
+
+    /// A request was sent once more with this token, and was accepted.
+    pub(super) fn accepted(&self, token: &Token) {
+        let mut state = self.lock();
+        if self.is_current(token) {
+            state.cooldowns.accepted();
+        }
+    }
+
+    /// A request was sent once more with this token, and was refused again.
+    pub(super) fn refused_again(&self, token: &Token, by: Source) {
+        let mut state = self.lock();
+        if self.is_current(token) {
+            state.cooldowns.refused(by);
+        }
+    }
+
+    /// The token in the cache, unless it has expired.
+    pub(super) fn peek(&self) -> Option<Token> {
+        self.usable(self.now()).map(|entry| entry.token.clone())
+    }
+
+    /// The token to fall back to, unless it has expired meanwhile.
+    pub(super) fn fallback(&self, entry: Option<Arc<Entry>>) -> Option<Token> {
+        let now = self.now();
+        entry.filter(|entry| entry.phase(now) != Phase::Expired).map(|entry| entry.token.clone())
+    }
+
+    fn join(
+        self: &Arc<Self>,
+        state: &mut State,
+        runtime: &Handle,
+        reason: FetchReason,
+        now: Moment,
+    ) -> Flying {
+        if !state.is_flying(now.monotonic) {
+            self.launch(state, runtime, reason, now);
+        }
+        let flight = state.flight.as_ref().expect("a flight was there or has just been launched");
+        Box::pin(flight.join())
+    }
+
+    fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        runtime: &Handle,
+        reason: FetchReason,
+        now: Moment,
+    ) {
+        let rejected = match reason {
+            FetchReason::Rejected => self.current.load().as_ref().map(|entry| entry.token.clone()),
+            _ => None,
+        };
+        let by = state.suspect.filter(|_| rejected.is_some());
+        let pause = state.pause.take().unwrap_or(now.monotonic);
+        let began = now.later(pause.saturating_duration_since(now.monotonic));
+        let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
+        let context = FetchContext::new(reason, rejected, behind.clone());
+        let timeout = self.policy.fetch_timeout.min(FOREVER);
+        let fetcher = self.fetcher.clone();
+        let fetch = async move {
+            if began.monotonic > now.monotonic {
+                tokio::time::sleep_until(began.monotonic).await;
+            }
+            tokio::time::timeout(timeout, fetcher.fetch(context))
+                .await
+                .unwrap_or_else(|_| Err(TokenError::timed_out(timeout)))
+        };
+        state.launched += 1;
+        let number = state.launched;
+        let cache = Arc::downgrade(self);
+        let land = move |outcome: &Outcome| {
+            if let Some(cache) = cache.upgrade() {
+                cache.land(number, outcome, began, by);
+            }
+        };
+        let deadline = began.monotonic + timeout;
+        let fetch = FETCHES.scope(behind, fetch);
+        state.flight = Some(Flight::launch(runtime, number, deadline, fetch, land));
+    }
+
+    fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
+        let now = self.now();
+        let mut state = self.lock();
+        // A flight that was given up may still land. Another has taken its place.
+        let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
+            return;
+        };
+        match outcome {
+            Ok(token) => {
+                let entry = self.entry(&mut state, token, began, by, now);
+                state.failure = None;
+                state.suspect = None;
+                self.current.store(Some(Arc::new(entry)));
+            }
+            Err(error) => state.failed(error, self.usable(now).as_deref(), now),
+        }
+        drop(state);
+        drop(landed);
+    }
+
+    fn entry(
+        &self,
+        state: &mut State,
+        token: &Token,
+        began: Moment,
+        by: Option<Source>,
+        now: Moment,
+    ) -> Entry {
+        let lifetime = token.lifetime().unwrap_or(self.policy.default_lifetime);
+        let mut windows = Windows::new(&self.policy, lifetime, fastrand::f64());
+        let same = self.is_current(token);
+        if same {
+            windows = windows.without_ahead();
+            if windows.spent < SAME_TOKEN_PAUSE {
+                state.pause = Some(now.monotonic + SAME_TOKEN_PAUSE);
+            }
+        }
+        match by {
+            Some(by) if same => state.cooldowns.unchanged(by, now.monotonic),
+            Some(by) => state.cooldowns.forced(by, now.monotonic),
+            None if same => {}
+            None => state.cooldowns.renewed(),
+        }
+        Entry::new(token.clone(), began, windows)
+    }
+
+    fn runtime(self: &Arc<Self>) -> Result<Handle, TokenError> {
+        if FETCHES.try_with(|behind| behind.contains(self.id())).unwrap_or(false) {
+            return Err(TokenError::behind_itself());
+        }
+        Handle::try_current().map_err(|_| TokenError::no_runtime())
+    }
+
+    fn usable(&self, now: Moment) -> Option<Arc<Entry>> {
+        self.current.load_full().filter(|entry| entry.phase(now) != Phase::Expired)
+    }
+
+    fn is_current(&self, token: &Token) -> bool {
+        self.current.load().as_ref().is_some_and(|entry| entry.token.is_same(token))
+    }
+
+    fn now(&self) -> Moment {
+        Moment { monotonic: Instant::now(), wall: (self.wall_clock)() }
+    }
+
+    /// Nothing that runs under the lock can leave the state half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache")
+            .field("current", &self.current.load().as_ref().map(|entry| &entry.token))
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

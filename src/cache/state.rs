@@ -1,0 +1,108 @@
+//! What the lock guards, and what follows from it for a caller. No clock: `now` comes in.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    cooldown::{Cooldowns, Source},
+    entry::{Entry, Moment},
+    flight::Flight,
+    schedule::{Phase, ahead_backoff, remember},
+};
+use crate::{error::TokenError, fetcher::FetchReason};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) flight: Option<Flight>,
+    pub(super) failure: Option<Failure>,
+    /// Whose rejection of the current token is to be answered with another one.
+    pub(super) suspect: Option<Source>,
+    pub(super) cooldowns: Cooldowns,
+    /// The issuer is not asked before this, though callers wait.
+    pub(super) pause: Option<Instant>,
+    pub(super) launched: u64,
+}
+
+/// The last fetch failed, and those before it too if `in_a_row` says so.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: TokenError,
+    in_a_row: u32,
+    /// Until when the issuer is left alone while there is a token to use.
+    ahead_until: Instant,
+    /// Until when callers are answered with this failure.
+    until: Instant,
+}
+
+/// What to do for a caller.
+pub(super) enum Step<'a> {
+    Use(&'a Entry),
+    /// Use the token, and get another behind it.
+    Refresh(&'a Entry, FetchReason),
+    /// Get another token first. If that fails, use the fallback.
+    Wait(FetchReason, Option<&'a Arc<Entry>>),
+    Fail(TokenError),
+}
+
+impl State {
+    pub(super) fn step<'a>(&self, current: Option<&'a Arc<Entry>>, now: Moment) -> Step<'a> {
+        let flying = self.is_flying(now.monotonic);
+        let failure = self.remembered(now.monotonic).filter(|_| !flying);
+        let Some(entry) = current else {
+            return failure.map_or(Step::Wait(FetchReason::Empty, None), Step::Fail);
+        };
+        let expires = match entry.phase(now) {
+            Phase::Expired => {
+                return failure.map_or(Step::Wait(FetchReason::Expired, None), Step::Fail);
+            }
+            phase => phase,
+        };
+        let (phase, reason) = match self.suspect {
+            None if expires == Phase::Due => (expires, FetchReason::Ahead),
+            None => (expires, FetchReason::Expired),
+            // The issuer has just failed to replace it, so the next attempt holds nobody up.
+            Some(_) if self.failure.is_some() => (expires.max(Phase::Due), FetchReason::Rejected),
+            Some(_) => (Phase::Spent, FetchReason::Rejected),
+        };
+        match phase {
+            Phase::Fresh => Step::Use(entry),
+            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry),
+            Phase::Due => Step::Refresh(entry, reason),
+            Phase::Spent | Phase::Expired if failure.is_some() => Step::Use(entry),
+            Phase::Spent | Phase::Expired => Step::Wait(reason, Some(entry)),
+        }
+    }
+
+    /// The token is refused; the next caller gets another, unless none can be had.
+    pub(super) fn suspect(&mut self, entry: &Entry, by: Source) {
+        self.suspect = Some(by);
+        entry.unsettle();
+    }
+
+    pub(super) fn failed(&mut self, error: &TokenError, entry: Option<&Entry>, now: Moment) {
+        let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
+        let remaining = entry.map(|entry| entry.remaining(now)).unwrap_or_default();
+        let ahead = ahead_backoff(error, in_a_row, remaining, fastrand::f64());
+        self.failure = Some(Failure {
+            error: error.clone(),
+            in_a_row,
+            ahead_until: now.monotonic + ahead,
+            until: now.monotonic + remember(error, in_a_row),
+        });
+    }
+
+    pub(super) fn is_flying(&self, now: Instant) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.is_lost(now))
+    }
+
+    /// The failure that callers are answered with, and how much longer.
+    pub(super) fn remembered(&self, now: Instant) -> Option<TokenError> {
+        let failure = self.failure.as_ref().filter(|failure| now < failure.until)?;
+        Some(failure.error.clone().retry_in(failure.until - now))
+    }
+
+    fn backs_off(&self, now: Instant) -> bool {
+        self.failure.as_ref().is_some_and(|failure| now < failure.ahead_until)
+    }
+}

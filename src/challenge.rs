@@ -1,0 +1,120 @@
+//! Reads `WWW-Authenticate` (RFC 9110 section 11.6.1). It decides whether a new token may help, so
+//! what cannot be read is passed over.
+
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
+
+/// The `error` of the Bearer challenge (RFC 6750 section 3): of several challenges the first one
+/// with an `error` counts, and of several `error`s the first one in it.
+pub(crate) fn bearer_error(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| error_in(line.as_bytes()))
+}
+
+fn error_in(line: &[u8]) -> Option<String> {
+    let mut rest = line;
+    let mut in_bearer = false;
+    loop {
+        rest = skip(rest, |byte| is_blank(byte) || matches!(byte, b',' | b';' | b'='));
+        let (word, after) = split(rest, is_word);
+        if word.is_empty() {
+            if rest.is_empty() {
+                return None;
+            }
+            rest = read_value(rest).1;
+            continue;
+        }
+        match skip(after, is_blank).strip_prefix(b"=") {
+            // `name = value` goes on with a challenge.
+            Some(value) => {
+                let (value, after) = read_value(skip(value, is_blank));
+                rest = after;
+                if in_bearer && word.eq_ignore_ascii_case(b"error") {
+                    if !value.is_empty() {
+                        return Some(value);
+                    }
+                    in_bearer = false;
+                }
+            }
+            // Any other word starts one, or is its token68, which has no `error` either.
+            None => {
+                rest = after;
+                in_bearer = word.eq_ignore_ascii_case(b"bearer");
+            }
+        }
+    }
+}
+
+/// A quoted string, unescaped, or what there is up to the next separator. Takes at least one byte,
+/// unless a separator or the end comes first.
+fn read_value(rest: &[u8]) -> (String, &[u8]) {
+    let Some(mut rest) = rest.strip_prefix(b"\"") else {
+        let (word, rest) = split(rest, |byte| !is_blank(byte) && !matches!(byte, b',' | b';'));
+        let word = word.strip_prefix(b"'").and_then(|w| w.strip_suffix(b"'")).unwrap_or(word);
+        return (String::from_utf8_lossy(word).into_owned(), rest);
+    };
+    let mut text = Vec::new();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match (byte, after) {
+            (b'"', _) => break,
+            (b'\\', [escaped, after @ ..]) => {
+                text.push(*escaped);
+                rest = after;
+            }
+            _ => text.push(*byte),
+        }
+    }
+    (String::from_utf8_lossy(&text).into_owned(), rest)
+}
+
+/// `tchar` (RFC 9110 section 5.6.2), and the slash of a `token68`.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte)
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn skip(bytes: &[u8], matches: impl Fn(u8) -> bool) -> &[u8] {
+    split(bytes, matches).1
+}
+
+fn split(bytes: &[u8], matches: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|byte| !matches(*byte)).unwrap_or(bytes.len());
+    bytes.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(lines: &[&str]) -> Option<String> {
+        lines.iter().find_map(|line| error_in(line.as_bytes()))
+    }
+
+    #[test]
+    fn reads_tokens_and_quoted_strings() {
+        assert_eq!(error(&["Bearer error=invalid_token, x=y"]).as_deref(), Some("invalid_token"));
+        assert_eq!(error(&[r#"bearer a="b, c", ERROR = "a\"b""#]).as_deref(), Some("a\"b"));
+    }
+
+    #[test]
+    fn reads_the_bearer_challenge_among_others() {
+        let lines = ["Negotiate YII/+abc==, Basic error=\"no\"", "Bearer error=\"yes\""];
+        assert_eq!(error(&lines).as_deref(), Some("yes"));
+        assert_eq!(error(&["Bearer realm=x, Basic error=no"]), None);
+        assert_eq!(error(&["Bearer, error=yes"]).as_deref(), Some("yes"));
+    }
+
+    #[test]
+    fn the_first_of_two_errors_counts_even_if_it_is_empty() {
+        assert_eq!(error(&["Bearer error=\"\", error=x"]), None);
+    }
+
+    #[test]
+    fn ends_on_any_input() {
+        for line in ["", "=", "@@@===,,,\"", "Bearer error=\"a\\", "Bearer error", "\"", "Bearer="] {
+            let _ = error(&[line]);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The future of [`BearerAuth`](crate::BearerAuth).
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response, header::AUTHORIZATION, request};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{
+    cache::Source,
+    error::{BoxError, TokenError},
+    not_replayed::NotReplayed,
+    replay::Saved,
+    settings::Settings,
+    token::Token,
+};
+
+pin_project! {
+    /// One request's way through [`BearerAuth`](crate::BearerAuth).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the request. A fetch that the request waits for goes on, for the others.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, S::Future, S::Response>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B, F, Res> {
+        Refused {
+            error: Option<TokenError>,
+        },
+        // No token yet. All that is held of the inner service is a clone that was not readied.
+        Acquiring {
+            token: Wait<TokenError>,
+            unsent: Option<Box<Unsent<S, B>>>,
+        },
+        Readying {
+            token: Option<Token>,
+            unsent: Option<Box<Unsent<S, B>>>,
+        },
+        Calling {
+            #[pin]
+            future: F,
+            sent: Option<Sent<S, B>>,
+        },
+        // The first attempt was refused. Its response is kept, should there be no second.
+        Replacing {
+            token: Wait<NotReplayed>,
+            refusal: Option<Res>,
+            unsent: Option<Box<Unsent<S, B>>>,
+        },
+    }
+}
+
+type Wait<E> = Pin<Box<dyn Future<Output = Result<Token, E>> + Send>>;
+
+/// A request on its way to the inner service.
+pub(crate) struct Unsent<S, B> {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) service: S,
+    pub(crate) request: Request<B>,
+    pub(crate) turn: Turn<RequestCopy<B>>,
+}
+
+/// What a request leaves behind that the inner service has.
+pub(crate) struct Sent<S, B> {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) token: Token,
+    pub(crate) turn: Turn<(S, RequestCopy<B>)>,
+}
+
+/// Which attempt it is. The first has with it what a second needs, if there can be one.
+pub(crate) enum Turn<T> {
+    First(Option<T>),
+    Second(Source),
+}
+
+/// A request as it came, without the token.
+pub(crate) struct RequestCopy<B> {
+    pub(crate) parts: request::Parts,
+    pub(crate) body: Saved<B>,
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refused(error: TokenError) -> Self {
+        Self { state: State::Refused { error: Some(error) } }
+    }
+
+    /// Nothing happens before the first poll.
+    pub(crate) fn acquiring(unsent: Unsent<S, B>) -> Self {
+        let token = Box::pin(unsent.settings.tokens.clone().acquire());
+        Self { state: State::Acquiring { token, unsent: Some(Box::new(unsent)) } }
+    }
+
+    /// Without `sent`, the response is the caller's as it is.
+    pub(crate) fn calling(future: S::Future, sent: Option<Sent<S, B>>) -> Self {
+        Self { state: State::Calling { future, sent } }
+    }
+}
+
+impl<S, B, RB> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<RB>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const ENDED: &str = "each state is left by the poll that takes from it";
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Refused { error } => {
+                    return Poll::Ready(Err(error.take().expect(ENDED).into()));
+                }
+                StateProj::Acquiring { token, unsent } => {
+                    let token = ready!(token.as_mut().poll(cx))?;
+                    State::Readying { token: Some(token), unsent: unsent.take() }
+                }
+                StateProj::Readying { token, unsent } => {
+                    let waiting = unsent.as_mut().expect(ENDED);
+                    ready!(waiting.service.poll_ready(cx)).map_err(Into::into)?;
+                    let unsent = unsent.take().expect(ENDED);
+                    let (future, sent) = unsent.send(token.take().expect(ENDED));
+                    State::Calling { future, sent: Some(sent) }
+                }
+                StateProj::Calling { future, sent } => {
+                    let response = ready!(future.poll(cx)).map_err(Into::into)?;
+                    let Some(sent) = sent.take() else { return Poll::Ready(Ok(response)) };
+                    match sent.judge(response) {
+                        Judgement::Answer(response) => return Poll::Ready(Ok(response)),
+                        Judgement::Refusal(response, token, unsent) => {
+                            let tokens = unsent.settings.tokens.clone();
+                            State::Replacing {
+                                token: Box::pin(tokens.replace(token, unsent.source())),
+                                refusal: Some(response),
+                                unsent: Some(Box::new(unsent)),
+                            }
+                        }
+                    }
+                }
+                StateProj::Replacing { token, refusal, unsent } => {
+                    match ready!(token.as_mut().poll(cx)) {
+                        Ok(token) => {
+                            State::Readying { token: Some(token), unsent: unsent.take() }
+                        }
+                        Err(why) => {
+                            let response = refusal.take().expect(ENDED);
+                            return Poll::Ready(Ok(not_replayed(response, why)));
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, B> Unsent<S, B> {
+    /// The service has been readied.
+    fn send(mut self, token: Token) -> (S::Future, Sent<S, B>)
+    where
+        S: Service<Request<B>>,
+    {
+        attach(&mut self.request, &token);
+        let future = self.service.call(self.request);
+        let turn = match self.turn {
+            Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
+            Turn::Second(source) => Turn::Second(source),
+        };
+        (future, Sent { settings: self.settings, token, turn })
+    }
+
+    fn source(&self) -> Source {
+        match self.turn {
+            Turn::First(_) => Source::UNKNOWN,
+            Turn::Second(source) => source,
+        }
+    }
+}
+
+enum Judgement<S, B, RB> {
+    Answer(Response<RB>),
+    Refusal(Response<RB>, Token, Unsent<S, B>),
+}
+
+impl<S, B> Sent<S, B> {
+    fn judge<RB>(self, response: Response<RB>) -> Judgement<S, B, RB> {
+        let Self { settings, token, turn } = self;
+        let refused = settings.rejection.is_in(response.status(), response.headers());
+        let (service, copy) = match turn {
+            Turn::First(_) if !refused => return Judgement::Answer(response),
+            Turn::First(Some(first)) => first,
+            Turn::First(None) => {
+                settings.tokens.reject(&token);
+                return Judgement::Answer(not_replayed(response, NotReplayed::Body));
+            }
+            Turn::Second(source) => {
+                if refused {
+                    settings.tokens.refused_again(&token, source);
+                } else {
+                    settings.tokens.accepted(&token);
+                }
+                return Judgement::Answer(response);
+            }
+        };
+        let source = copy.source();
+        match copy.into_request() {
+            Some(request) => {
+                let turn = Turn::Second(source);
+                Judgement::Refusal(response, token, Unsent { settings, service, request, turn })
+            }
+            None => {
+                settings.tokens.reject_by(&token, source);
+                Judgement::Answer(not_replayed(response, NotReplayed::Body))
+            }
+        }
+    }
+}
+
+impl<B> RequestCopy<B> {
+    /// Whoever answers for this authority is judged by itself.
+    fn source(&self) -> Source {
+        let mut hasher = DefaultHasher::new();
+        self.parts.uri.authority().hash(&mut hasher);
+        Source(hasher.finish())
+    }
+
+    fn into_request(self) -> Option<Request<B>> {
+        Some(Request::from_parts(self.parts, self.body.into_body()?))
+    }
+}
+
+/// Replaces whatever there is, so that exactly one value is sent.
+pub(crate) fn attach<B>(request: &mut Request<B>, token: &Token) {
+    request.headers_mut().insert(AUTHORIZATION, token.header_value().clone());
+}
+
+fn not_replayed<RB>(mut response: Response<RB>, why: NotReplayed) -> Response<RB> {
+    response.extensions_mut().insert(why);
+    response
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use tower_layer::Layer;
+
+use crate::{
+    cache::TokenCache,
+    error::TokenError,
+    rejection::Rejection,
+    replay::{CloneBody, NoReplay},
+    service::BearerAuth,
+    settings::Settings,
+    target::{Origin, Target},
+};
+
+/// Sends a bearer token with every request of an HTTP client, and heals a refused token.
+///
+/// This is for *outbound* requests. It does not check tokens on a server.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_bearer::{BearerAuthLayer, BoxError, Token, fetch_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let tokens = fetch_fn(async |_| Token::bearer("mF_9.B5f-4.1JqM"));
+///
+/// let mut client = ServiceBuilder::new()
+///     .layer(BearerAuthLayer::new(tokens))
+///     .service(service_fn(async |request: Request<Full<Bytes>>| {
+///         assert_eq!(request.headers()["authorization"], "Bearer mF_9.B5f-4.1JqM");
+///         Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+///     }));
+///
+/// let request = Request::get("https://api.example.com/orders").body(Full::default())?;
+/// client.ready().await?.call(request).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # What happens to a request
+///
+/// 1. One that has an `Authorization` header already, or the extension
+///    [`Anonymous`](crate::Anonymous), is passed on as it is.
+/// 2. One to plain `http` is refused with an error, unless the host is this machine.
+/// 3. The token is attached, marked sensitive. If there is none, the request waits for the one
+///    fetch that gets it; meanwhile no permit or slot of the inner service is held.
+/// 4. If the API refuses the token, it is renewed and the request is sent once more. The second
+///    answer is the caller's, whatever it is. Where a second attempt is not possible the caller
+///    gets the refusal, with [`NotReplayed`](crate::NotReplayed) in its extensions.
+///
+/// The layer is cheap to clone and its services share the token. They are `Send`, `Sync` and
+/// `Clone` if the inner service is.
+#[derive(Clone, Debug)]
+pub struct BearerAuthLayer<R = CloneBody> {
+    settings: Arc<Settings>,
+    replay: R,
+}
+
+impl BearerAuthLayer {
+    /// Attaches tokens from this cache, or from a cache made over this fetcher.
+    pub fn new(tokens: impl Into<TokenCache>) -> Self {
+        let settings = Settings {
+            tokens: tokens.into(),
+            target: Target::default(),
+            rejection: Rejection::Unauthorized,
+        };
+        Self { settings: Arc::new(settings), replay: CloneBody }
+    }
+}
+
+impl<R> BearerAuthLayer<R> {
+    /// Sends no request a second time. A refused token is still renewed, for the next request.
+    ///
+    /// For bodies that are not `Clone`, and where the copy of each request's head costs too much.
+    pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
+        BearerAuthLayer { settings: self.settings, replay: NoReplay }
+    }
+
+    /// Decides what is a refused token. Default:
+    /// [`rejection::unauthorized`](crate::rejection::unauthorized).
+    ///
+    /// ```
+    /// # use tower_bearer::{BearerAuthLayer, Token, fetch_fn, rejection};
+    /// # let tokens = fetch_fn(async |_| Token::bearer("abc"));
+    /// // An API that answers 403 to an expired token.
+    /// let layer = BearerAuthLayer::new(tokens).rejected_when(|status, headers| {
+    ///     status == 403 || rejection::unauthorized(status, headers)
+    /// });
+    /// ```
+    pub fn rejected_when(
+        self,
+        rejected: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.change(|settings| settings.rejection = Rejection::Custom(Arc::new(rejected)))
+    }
+
+    /// Sends the token to these origins alone. A request to any other passes through without a
+    /// token, so a redirect that is followed outside of this layer cannot carry it away.
+    ///
+    /// An origin is `https://host` or `https://host:port` (RFC 6454). Hosts compare without case,
+    /// `:443` is the default. A request whose URI has no scheme and host belongs to the inner
+    /// client's own target and gets the token. Default: every origin.
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](TokenError::is_config) if an origin has a path, a query or a user, or is
+    /// malformed in another way.
+    pub fn only_for<I>(self, origins: I) -> Result<Self, TokenError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let origins = origins
+            .into_iter()
+            .map(|origin| Origin::parse(origin.as_ref()))
+            .collect::<Result<_, _>>()?;
+        Ok(self.change(|settings| settings.target.only_for = Some(origins)))
+    }
+
+    /// Sends the token over plain `http` too, where anyone on the way can read it (RFC 6750
+    /// section 5.3 forbids that). Default: only to this machine itself.
+    pub fn allow_http(self) -> Self {
+        self.change(|settings| settings.target.allow_http = true)
+    }
+
+    /// Replaces an `Authorization` header that a request has already. Default: it is kept, and
+    /// the request passes through as it is.
+    pub fn overwrite(self) -> Self {
+        self.change(|settings| settings.target.overwrite = true)
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+impl<S, R: Clone> Layer<S> for BearerAuthLayer<R> {
+    type Service = BearerAuth<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BearerAuth::new(inner, self.settings.clone(), self.replay.clone())
+    }
+}

@@ -1,0 +1,27 @@
+//! stub
+mod cache;
+mod challenge;
+mod error;
+mod fetcher;
+pub mod future;
+mod layer;
+mod not_replayed;
+pub mod rejection;
+pub mod replay;
+mod service;
+mod settings;
+mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod token;
+
+pub use crate::{
+    cache::{TokenCache, TokenCacheBuilder},
+    error::{BoxError, TokenError},
+    fetcher::{FetchContext, FetchFn, FetchReason, TokenFetcher, fetch_fn},
+    layer::BearerAuthLayer,
+    not_replayed::NotReplayed,
+    service::BearerAuth,
+    target::Anonymous,
+    token::Token,
+};

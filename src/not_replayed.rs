@@ -1,0 +1,39 @@
+use std::fmt;
+
+use crate::error::TokenError;
+
+/// Why a refused request was not sent once more. It is in the extensions of the refusal that the
+/// caller gets.
+///
+/// ```
+/// # use tower_bearer::NotReplayed;
+/// # let response = http::Response::new(());
+/// if let Some(why) = response.extensions().get::<NotReplayed>() {
+///     eprintln!("{why}");
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum NotReplayed {
+    /// The request's body cannot be sent again. The next request gets another token.
+    Body,
+    /// No other token could be had.
+    NoToken(TokenError),
+    /// The issuer gave the refused token again.
+    SameToken,
+    /// The last tokens fetched for this reason were refused too, so the issuer is not asked again
+    /// so soon. See [`TokenCache::reject`](crate::TokenCache::reject).
+    Cooldown,
+}
+
+impl fmt::Display for NotReplayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the token was refused and the request was not sent once more: ")?;
+        match self {
+            Self::Body => f.write_str("its body cannot be sent again"),
+            Self::NoToken(error) => error.fmt(f),
+            Self::SameToken => f.write_str("the issuer gave the same token again"),
+            Self::Cooldown => f.write_str("new tokens were refused too, a moment ago"),
+        }
+    }
+}

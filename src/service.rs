@@ -1,0 +1,133 @@
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::{
+    error::{BoxError, TokenError},
+    fetcher::FetchesBehind,
+    future::{RequestCopy, ResponseFuture, Sent, Turn, Unsent, attach},
+    replay::{CloneBody, Replay, Saved},
+    settings::Settings,
+    target::Admission,
+};
+
+/// An HTTP client that sends a bearer token with each request. Made by
+/// [`BearerAuthLayer`](crate::BearerAuthLayer), which says what it does.
+///
+/// # Errors
+///
+/// Those of the inner service, and [`TokenError`] where there is no token to be had; in that case
+/// the inner service is not called. A response of the API, `401` among them, is not an error.
+#[derive(Clone, Debug)]
+pub struct BearerAuth<S, R = CloneBody> {
+    inner: S,
+    settings: Arc<Settings>,
+    replay: R,
+}
+
+impl<S, R> BearerAuth<S, R> {
+    pub(crate) fn new(inner: S, settings: Arc<Settings>, replay: R) -> Self {
+        Self { inner, settings, replay }
+    }
+
+    /// A reference to the inner service.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// A mutable reference to the inner service.
+    pub fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, R, B, RB> Service<Request<B>> for BearerAuth<S, R>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S::Error: Into<BoxError>,
+    R: Replay<B>,
+{
+    type Response = Response<RB>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.settings.target.admit(&request) {
+            Admission::Attach => {}
+            Admission::PassThrough => {
+                return ResponseFuture::calling(self.inner.call(request), None);
+            }
+            Admission::Refuse(error) => return self.refuse(error),
+        }
+        if let Some(fetches) = request.extensions().get::<FetchesBehind>() {
+            if self.settings.tokens.waits_for(fetches) {
+                return self.refuse(TokenError::behind_itself());
+            }
+        }
+        let (mut request, copy) = self.save(request);
+        let settings = self.settings.clone();
+        let Some(token) = settings.tokens.at_once() else {
+            self.release();
+            let service = self.inner.clone();
+            let turn = Turn::First(copy);
+            return ResponseFuture::acquiring(Unsent { settings, service, request, turn });
+        };
+        attach(&mut request, &token);
+        let (future, again) = match copy {
+            Some(copy) => {
+                // The instance that was readied is called; its clone is readied for the next call.
+                let clone = self.inner.clone();
+                let mut ready = mem::replace(&mut self.inner, clone);
+                (ready.call(request), Some((ready, copy)))
+            }
+            None => (self.inner.call(request), None),
+        };
+        ResponseFuture::calling(future, Some(Sent { settings, token, turn: Turn::First(again) }))
+    }
+}
+
+impl<S: Clone, R> BearerAuth<S, R> {
+    fn save<B>(&self, request: Request<B>) -> (Request<B>, Option<RequestCopy<B>>)
+    where
+        R: Replay<B>,
+    {
+        if !R::KEEPS {
+            return (request, None);
+        }
+        let (parts, body) = request.into_parts();
+        let (body, saved) = self.replay.save(body);
+        let copy = match saved {
+            Saved::Nothing => None,
+            body => Some(RequestCopy { parts: parts.clone(), body }),
+        };
+        (Request::from_parts(parts, body), copy)
+    }
+
+    fn refuse<B>(&mut self, error: TokenError) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        self.release();
+        ResponseFuture::refused(error)
+    }
+
+    /// Gives back what the inner service holds for the call that does not come now: a permit of a
+    /// `ConcurrencyLimit`, a slot in a `Buffer`.
+    fn release(&mut self) {
+        self.inner = self.inner.clone();
+    }
+}

@@ -1,0 +1,126 @@
+//! Which requests may carry the token.
+
+use std::fmt;
+
+use http::{Request, Uri, header::AUTHORIZATION};
+
+use crate::error::{Kind, TokenError};
+
+/// Opts one request out: it is sent as it is, without a token.
+///
+/// ```
+/// use http::Request;
+/// use tower_bearer::Anonymous;
+///
+/// let request = Request::get("https://api.example.com/health").extension(Anonymous).body(());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anonymous;
+
+/// What the layer's setters say about requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) only_for: Option<Vec<Origin>>,
+    pub(crate) allow_http: bool,
+    pub(crate) overwrite: bool,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    Attach,
+    PassThrough,
+    Refuse(TokenError),
+}
+
+impl Target {
+    pub(crate) fn admit<B>(&self, request: &Request<B>) -> Admission {
+        if !self.overwrite && request.headers().contains_key(AUTHORIZATION) {
+            return Admission::PassThrough;
+        }
+        if request.extensions().get::<Anonymous>().is_some() {
+            return Admission::PassThrough;
+        }
+        let uri = request.uri();
+        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Admission::Attach;
+        };
+        if let Some(origins) = &self.only_for {
+            if !origins.iter().any(|origin| origin.is_of(uri)) {
+                return Admission::PassThrough;
+            }
+        }
+        if self.allow_http || is_encrypted(scheme) || is_loopback(host) {
+            return Admission::Attach;
+        }
+        Admission::Refuse(TokenError::new(
+            Kind::Insecure,
+            "a token is not sent over plain http, use https or call `allow_http` on the layer",
+        ))
+    }
+}
+
+/// A scheme, a host and a port (RFC 6454 section 4).
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    pub(crate) fn parse(origin: &str) -> Result<Self, TokenError> {
+        let malformed =
+            || TokenError::config("an origin is malformed, write `https://host` or `https://host:port`");
+        let uri: Uri = origin.parse().map_err(|_| malformed())?;
+        let bare = matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/"));
+        if !bare || origin.contains('#') {
+            return Err(malformed());
+        }
+        Self::of(&uri).ok_or_else(malformed)
+    }
+
+    fn is_of(&self, uri: &Uri) -> bool {
+        Self::of(uri).is_some_and(|origin| origin == *self)
+    }
+
+    fn of(uri: &Uri) -> Option<Self> {
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let authority = uri.authority()?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return None;
+        }
+        let default = match &*scheme {
+            "https" => Some(443),
+            "http" => Some(80),
+            _ => None,
+        };
+        let port = match authority.port_u16() {
+            Some(port) => Some(port),
+            // A port that is not a number up to 65535 is not the default one.
+            None if authority.as_str().len() > authority.host().len() => return None,
+            None => default,
+        };
+        Some(Self { scheme, host: authority.host().to_ascii_lowercase(), port })
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// The name and the addresses of this machine itself (RFC 6761 section 6.3).
+pub(crate) fn is_loopback(host: &str) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn is_encrypted(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+}

@@ -1,0 +1,57 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, Version, header};
+
+/// A request as it arrived, its body read to the end.
+///
+/// It holds tokens and secrets as they were sent. `Debug` shows none: neither the query, nor
+/// header values, nor the body.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Received {
+    /// The method.
+    pub method: Method,
+    /// The request target as it stood on the request line, usually path and query.
+    pub uri: Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, without its transfer coding.
+    pub body: Bytes,
+}
+
+impl Received {
+    /// The body read as `application/x-www-form-urlencoded`, whatever its `Content-Type`.
+    pub fn form(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(&self.body).into_owned().collect()
+    }
+
+    /// The parameters of the query; empty if there is none.
+    pub fn query(&self) -> Vec<(String, String)> {
+        let query = self.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    }
+
+    /// The token in `Authorization: Bearer <token>`. `None` if there is no such header, another
+    /// scheme, or more than one `Authorization` value.
+    pub fn bearer(&self) -> Option<&str> {
+        let mut values = self.headers.get_all(header::AUTHORIZATION).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("version", &self.version)
+            .field("headers", &self.headers.keys())
+            .field("body_length", &self.body.len())
+            .finish()
+    }
+}

@@ -1,0 +1,104 @@
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+/// The access tokens handed out. No clock: `now` comes in.
+pub(super) struct Tokens {
+    pub(super) lifetime: Duration,
+    pub(super) reuse: Reuse,
+    issued: usize,
+    latest: String,
+    accepted: HashMap<String, Issued>,
+}
+
+#[derive(PartialEq)]
+pub(super) enum Reuse {
+    Never,
+    UntilExpiry,
+}
+
+struct Issued {
+    at: Instant,
+    lifetime: Duration,
+}
+
+impl Tokens {
+    /// A token and how long it is still good for.
+    pub(super) fn issue(&mut self, now: Instant) -> (String, Duration) {
+        if self.reuse == Reuse::UntilExpiry {
+            if let Some(remaining) = self.remaining(&self.latest, now) {
+                return (self.latest.clone(), remaining);
+            }
+        }
+        self.issued += 1;
+        self.latest = format!("at-{}-{:016x}", self.issued, fastrand::u64(..));
+        self.accepted.insert(self.latest.clone(), Issued { at: now, lifetime: self.lifetime });
+        (self.latest.clone(), self.lifetime)
+    }
+
+    pub(super) fn issued(&self) -> usize {
+        self.issued
+    }
+
+    pub(super) fn is_active(&self, token: &str, now: Instant) -> bool {
+        self.remaining(token, now).is_some()
+    }
+
+    pub(super) fn revoke(&mut self, token: &str) {
+        self.accepted.remove(token);
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.accepted.clear();
+    }
+
+    fn remaining(&self, token: &str, now: Instant) -> Option<Duration> {
+        let Issued { at, lifetime } = self.accepted.get(token)?;
+        lifetime.checked_sub(now.duration_since(*at)).filter(|left| !left.is_zero())
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            lifetime: Duration::from_secs(300),
+            reuse: Reuse::Never,
+            issued: 0,
+            latest: String::new(),
+            accepted: HashMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reused_token_is_replaced_once_it_expires_or_is_revoked() {
+        let mut tokens = Tokens { reuse: Reuse::UntilExpiry, ..Tokens::default() };
+        let start = Instant::now();
+        let later = start + Duration::from_secs(100);
+        let expired = start + Duration::from_secs(300);
+
+        let (first, _) = tokens.issue(start);
+        assert_eq!(tokens.issue(later), (first.clone(), Duration::from_secs(200)));
+        let (second, remaining) = tokens.issue(expired);
+        assert_ne!(second, first);
+        assert_eq!(remaining, Duration::from_secs(300));
+
+        tokens.revoke(&second);
+        assert_ne!(tokens.issue(expired).0, second);
+        assert_eq!(tokens.issued(), 3);
+    }
+
+    #[test]
+    fn a_token_is_active_until_its_lifetime_ends_and_not_a_moment_longer() {
+        let mut tokens = Tokens { lifetime: Duration::from_millis(1500), ..Tokens::default() };
+        let start = Instant::now();
+        let (token, _) = tokens.issue(start);
+
+        assert!(tokens.is_active(&token, start + Duration::from_millis(1499)));
+        assert!(!tokens.is_active(&token, start + Duration::from_millis(1500)));
+    }
+}

@@ -1,0 +1,117 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use crate::error::{Kind, TokenError};
+
+const BEARER: &str = "Bearer ";
+
+/// An access token and how long it is good for.
+///
+/// The token is kept as the value of an `Authorization` header that is marked
+/// [sensitive](HeaderValue::is_sensitive), so HTTP/2 does not index it and `Debug` does not show
+/// it. Cloning is cheap.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_bearer::Token;
+///
+/// # fn main() -> Result<(), tower_bearer::TokenError> {
+/// let token = Token::bearer("mF_9.B5f-4.1JqM")?.expires_in(Duration::from_secs(3600));
+/// assert_eq!(token.header_value(), "Bearer mF_9.B5f-4.1JqM");
+/// assert!(!format!("{token:?}").contains("mF_9"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Token {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    header: HeaderValue,
+    lifetime: Option<Duration>,
+    scope: Option<Box<str>>,
+}
+
+impl Token {
+    /// A bearer token (RFC 6750 section 2.1) of unknown lifetime.
+    ///
+    /// The characters allowed are those of RFC 6749 appendix A.12 but the space: `%x21-7E`. The
+    /// narrower `b64token` of RFC 6750 would shut out issuers that are in wide use.
+    ///
+    /// # Errors
+    ///
+    /// [`is_invalid_token`](TokenError::is_invalid_token) if the token is empty or has a space, a
+    /// control character or a character outside ASCII. Nothing is trimmed.
+    pub fn bearer(access_token: &str) -> Result<Self, TokenError> {
+        let invalid = |message: &'static str| TokenError::new(Kind::InvalidToken, message);
+        if access_token.is_empty() {
+            return Err(invalid("the access token is empty, check what the fetcher returns"));
+        }
+        if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid(
+                "the access token has a space, a control or a non-ASCII character, \
+                 check that the fetcher returns the bare token",
+            ));
+        }
+        let mut header = HeaderValue::try_from([BEARER, access_token].concat())
+            .map_err(|_| invalid("the access token does not fit into a header"))?;
+        header.set_sensitive(true);
+        Ok(Self { inner: Arc::new(Inner { header, lifetime: None, scope: None }) })
+    }
+
+    /// States how long the token is good for, counted from just before it was asked for, as
+    /// `expires_in` does (RFC 6749 section 5.1).
+    ///
+    /// Zero means that the token serves those who are waiting for it and is then forgotten.
+    /// [`Duration::MAX`] means that it does not expire. Without a call the lifetime is unknown
+    /// and the cache's default applies.
+    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+        Arc::make_mut(&mut self.inner).lifetime = Some(lifetime);
+        self
+    }
+
+    /// States the scope that was granted (RFC 6749 section 3.3). It is for callers to read; the
+    /// crate does not act on it.
+    pub fn scope(mut self, scope: &str) -> Self {
+        Arc::make_mut(&mut self.inner).scope = Some(scope.into());
+        self
+    }
+
+    /// How long the token was good for when it was issued, if that is known.
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.inner.lifetime
+    }
+
+    /// The scope that the issuer says it granted, which may be narrower than what was asked for.
+    pub fn granted_scope(&self) -> Option<&str> {
+        self.inner.scope.as_deref()
+    }
+
+    /// The value for an `Authorization` header. It is marked sensitive.
+    pub fn header_value(&self) -> &HeaderValue {
+        &self.inner.header
+    }
+
+    /// The access token itself, for protocols that do not carry it in an HTTP header. It is a
+    /// secret: keep it out of logs.
+    pub fn expose(&self) -> &str {
+        self.inner.header.to_str().ok().and_then(|value| value.strip_prefix(BEARER)).unwrap_or("")
+    }
+
+    /// Two tokens are the same if an API cannot tell them apart.
+    pub(crate) fn is_same(&self, other: &Token) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner) || self.inner.header == other.inner.header
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("header", &self.inner.header)
+            .field("lifetime", &self.inner.lifetime)
+            .field("scope", &self.inner.scope)
+            .finish()
+    }
+}

@@ -1,0 +1,231 @@
+//! An issuer and an API in memory, for tests in paused time.
+
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tower::{Service, ServiceExt};
+use tower_bearer::{FetchContext, FetchReason, Token, TokenError, TokenFetcher};
+
+pub type Body = Full<Bytes>;
+
+pub fn get(uri: &str) -> Request<Body> {
+    Request::get(uri).body(Body::default()).unwrap()
+}
+
+pub fn answer(status: u16) -> Response<Body> {
+    Response::builder().status(status).body(Body::default()).unwrap()
+}
+
+/// Readies and calls.
+pub async fn send<S>(client: &mut S, request: Request<Body>) -> Result<S::Response, S::Error>
+where
+    S: Service<Request<Body>>,
+{
+    client.ready().await?.call(request).await
+}
+
+pub fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// What the issuer says instead of giving a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    Down,
+    Refuses,
+    RetryAfter(Duration),
+    Hangs,
+    Panics,
+}
+
+/// Gives out `t1`, `t2`, and so on.
+#[derive(Clone, Default)]
+pub struct Issuer {
+    state: Arc<Mutex<IssuerState>>,
+}
+
+#[derive(Default)]
+pub struct IssuerState {
+    pub lifetime: Option<Duration>,
+    pub latency: Duration,
+    pub trouble: Option<Trouble>,
+    pub same_token: bool,
+    pub reasons: Vec<FetchReason>,
+    pub rejected: Vec<String>,
+    pub in_flight: usize,
+    pub most_in_flight: usize,
+    issued: usize,
+    current: Option<(String, tokio::time::Instant)>,
+    revoked: HashSet<String>,
+}
+
+impl Issuer {
+    pub fn of(lifetime: Duration) -> Self {
+        let issuer = Self::default();
+        issuer.lock().lifetime = Some(lifetime);
+        issuer
+    }
+
+    pub fn latency(self, latency: Duration) -> Self {
+        self.lock().latency = latency;
+        self
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, IssuerState> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn trouble(&self, trouble: impl Into<Option<Trouble>>) {
+        self.lock().trouble = trouble.into();
+    }
+
+    pub fn fetches(&self) -> usize {
+        self.lock().reasons.len()
+    }
+
+    pub fn revoke(&self, token: &str) {
+        let mut state = self.lock();
+        state.revoked.insert(token.into());
+        state.current = None;
+    }
+
+    pub fn revoke_all(&self) {
+        for n in 1..=self.lock().issued {
+            self.revoke(&format!("t{n}"));
+        }
+    }
+
+    pub fn accepts(&self, token: &str) -> bool {
+        !self.lock().revoked.contains(token)
+    }
+}
+
+struct Under(Issuer);
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        self.0.lock().in_flight -= 1;
+    }
+}
+
+impl TokenFetcher for Issuer {
+    type Error = TokenError;
+
+    async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
+        let (latency, trouble) = {
+            let mut state = self.lock();
+            state.reasons.push(context.reason());
+            state.rejected.extend(context.rejected().map(|token| token.expose().to_owned()));
+            state.in_flight += 1;
+            state.most_in_flight = state.most_in_flight.max(state.in_flight);
+            (state.latency, state.trouble)
+        };
+        let _under = Under(self.clone());
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        match trouble {
+            None => {}
+            Some(Trouble::Down) => return Err(TokenError::unavailable("issuer is down")),
+            Some(Trouble::Refuses) => return Err(TokenError::refused("bad client")),
+            Some(Trouble::RetryAfter(delay)) => {
+                return Err(TokenError::unavailable("busy").retry_in(delay));
+            }
+            Some(Trouble::Hangs) => std::future::pending().await,
+            Some(Trouble::Panics) => panic!("a bug in the fetcher"),
+        }
+        let now = tokio::time::Instant::now();
+        let mut state = self.lock();
+        if state.same_token {
+            if let Some((token, expiry)) = state.current.clone().filter(|(_, e)| *e > now) {
+                let left = Duration::from_secs((expiry - now).as_secs());
+                return Ok(Token::bearer(&token)?.expires_in(left));
+            }
+        }
+        state.issued += 1;
+        let token = format!("t{}", state.issued);
+        let mut fetched = Token::bearer(&token)?;
+        if let Some(lifetime) = state.lifetime {
+            fetched = fetched.expires_in(lifetime);
+            state.current = now.checked_add(lifetime).map(|expiry| (token, expiry));
+        }
+        Ok(fetched)
+    }
+}
+
+/// Answers 200 to a token that its issuer has not revoked, and 401 to everything else.
+#[derive(Clone)]
+pub struct Api {
+    issuer: Issuer,
+    state: Arc<Mutex<ApiState>>,
+}
+
+#[derive(Default)]
+struct ApiState {
+    rejects_everything: bool,
+    latency: Duration,
+    seen: Vec<String>,
+}
+
+impl Api {
+    pub fn of(issuer: &Issuer) -> Self {
+        Self { issuer: issuer.clone(), state: Arc::default() }
+    }
+
+    pub fn rejecting_everything(self) -> Self {
+        self.state.lock().unwrap().rejects_everything = true;
+        self
+    }
+
+    pub fn latency(self, latency: Duration) -> Self {
+        self.state.lock().unwrap().latency = latency;
+        self
+    }
+
+    /// The tokens that came, in order.
+    pub fn seen(&self) -> Vec<String> {
+        self.state.lock().unwrap().seen.clone()
+    }
+}
+
+impl Service<Request<Body>> for Api {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let api = self.clone();
+        Box::pin(async move {
+            let values: Vec<_> = request.headers().get_all("authorization").iter().collect();
+            let token = match values[..] {
+                [value] => value.to_str().unwrap().strip_prefix("Bearer ").unwrap_or("").to_owned(),
+                _ => String::new(),
+            };
+            let (latency, rejects_everything) = {
+                let mut state = api.state.lock().unwrap();
+                state.seen.push(token.clone());
+                (state.latency, state.rejects_everything)
+            };
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            let good = !token.is_empty() && !rejects_everything && api.issuer.accepts(&token);
+            let status = if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            Ok(answer(status.as_u16()))
+        })
+    }
+}
