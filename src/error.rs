@@ -203,6 +203,12 @@ impl TokenError {
     }
 
     #[cfg(feature = "client-credentials")]
+    pub(crate) fn transient(mut self) -> Self {
+        self.edit().transient = true;
+        self
+    }
+
+    #[cfg(feature = "client-credentials")]
     pub(crate) fn with_answer(mut self, status: StatusCode, transient: bool) -> Self {
         let inner = self.edit();
         inner.status = Some(status);

@@ -1,6 +1,8 @@
 //! stub
 mod cache;
 mod challenge;
+#[cfg(feature = "client-credentials")]
+mod client_credentials;
 mod error;
 mod fetcher;
 pub mod future;
@@ -15,6 +17,8 @@ mod target;
 pub mod testing;
 mod token;
 
+#[cfg(feature = "client-credentials")]
+pub use crate::client_credentials::{ClientAuth, ClientCredentials, ClientCredentialsBuilder};
 pub use crate::{
     cache::{TokenCache, TokenCacheBuilder},
     error::{BoxError, TokenError},

@@ -74,8 +74,23 @@ impl fmt::Debug for Answer {
         f.debug_struct("Answer")
             .field("ending", &self.ending)
             .field("status", &self.status)
-            .field("headers", &self.headers.keys())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_length", &self.body.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_names_headers_and_shows_no_secret() {
+        let answer = Answer::cut_in_body()
+            .header(http::header::SET_COOKIE, HeaderValue::from_static("s3cr3t"))
+            .body("s3cr3t");
+        let shown = format!("{answer:?}");
+        assert!(shown.contains(r#"headers: ["set-cookie"]"#), "{shown}");
+        assert!(!shown.contains("s3cr3t"), "{shown}");
     }
 }

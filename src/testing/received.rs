@@ -50,8 +50,43 @@ impl fmt::Debug for Received {
             .field("method", &self.method)
             .field("path", &self.uri.path())
             .field("version", &self.version)
-            .field("headers", &self.headers.keys())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_length", &self.body.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(uri: &'static str, authorization: &[&'static str]) -> Received {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(header::AUTHORIZATION, http::HeaderValue::from_static(value));
+        }
+        Received {
+            method: Method::POST,
+            uri: Uri::from_static(uri),
+            version: Version::HTTP_11,
+            headers,
+            body: Bytes::from_static(b"client_secret=s3cr3t"),
+        }
+    }
+
+    #[test]
+    fn debug_names_headers_and_shows_no_secret() {
+        let shown = format!("{:?}", received("/token?key=s3cr3t", &["Bearer s3cr3t"]));
+        assert!(shown.contains(r#"path: "/token""#), "{shown}");
+        assert!(shown.contains(r#"headers: ["authorization"]"#), "{shown}");
+        assert!(!shown.contains("s3cr3t"), "{shown}");
+    }
+
+    #[test]
+    fn only_a_single_bearer_value_is_a_token() {
+        assert_eq!(received("/", &["bearer a"]).bearer(), Some("a"));
+        assert_eq!(received("/", &["Bearer a", "Bearer a"]).bearer(), None);
+        assert_eq!(received("/", &["Basic a"]).bearer(), None);
+        assert_eq!(received("/", &[]).bearer(), None);
     }
 }

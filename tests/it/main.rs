@@ -2,5 +2,9 @@
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod cache;
+mod rejection;
 mod request;
 mod support;
+mod token_endpoint;
+mod token_response;

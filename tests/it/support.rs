@@ -99,7 +99,8 @@ impl Issuer {
     }
 
     pub fn revoke_all(&self) {
-        for n in 1..=self.lock().issued {
+        let issued = self.lock().issued;
+        for n in 1..=issued {
             self.revoke(&format!("t{n}"));
         }
     }

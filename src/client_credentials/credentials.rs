@@ -1,0 +1,159 @@
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::Full;
+use tower_service::Service;
+
+use super::{
+    exchange::exchange,
+    redactor::{Redactor, causes},
+    request::TokenRequest,
+    response::Reader,
+};
+use crate::{
+    error::{BoxError, Kind, TokenError},
+    fetcher::{FetchContext, TokenFetcher},
+    token::Token,
+};
+
+/// Gets tokens by the OAuth 2.0 client credentials grant (RFC 6749 section 4.4).
+///
+/// It works with any tower HTTP client that takes `Request<Full<Bytes>>`, and sends the token
+/// request through it as it is: timeouts, proxies, TLS certificates and further headers are that
+/// client's. It needs no token of its own, so do not hand in a client that this crate's layer wraps.
+///
+/// ```
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+/// use tower_bearer::{ClientCredentials, TokenCache};
+///
+/// # fn main() -> Result<(), tower_bearer::TokenError> {
+/// # let https = hyper_util::client::legacy::connect::HttpConnector::new();
+/// let client = Client::builder(TokioExecutor::new()).build(https);
+/// let credentials = ClientCredentials::builder(
+///     client,
+///     "https://issuer.example/oauth/token",
+///     "orders-service",
+///     "7Fjfp0ZBr1KtDRbnfVdmIw",
+/// )
+/// .scope("orders:read")
+/// .build()?;
+/// let tokens = TokenCache::new(credentials);
+/// # Ok(()) }
+/// ```
+///
+/// # What is sent
+///
+/// One `POST` with a form and `Accept: application/json`, authenticated as [`ClientAuth`] says. The
+/// [builder](ClientCredentialsBuilder) has setters for what other issuers want. A
+/// `refresh_token` in an answer is ignored: the same request is sent again for the next token.
+///
+/// A request that got no answer, because the connection broke, or one that says it is worth
+/// another attempt (408, 425, most of 5xx, `temporarily_unavailable`, `server_error`), is sent
+/// once more after 100 to 300 ms. One with `Retry-After` is not, nor 429, `slow_down` or any
+/// refusal.
+///
+/// Redirects are not followed, as they could carry the secret elsewhere. The client must not
+/// follow them either; tower's do not unless told to.
+///
+/// # What is understood
+///
+/// JSON and forms, whatever `Content-Type` says. A missing `token_type` means Bearer. `expires_in`
+/// may be a number or a string, and is unknown where it makes no sense. An `error` wins over a
+/// token in the same answer, and a token in an answer that is not 2xx is not used.
+///
+/// [`ClientAuth`]: crate::ClientAuth
+/// [`ClientCredentialsBuilder`]: crate::ClientCredentialsBuilder
+pub struct ClientCredentials<C> {
+    // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
+    client: Mutex<C>,
+    request: TokenRequest,
+    response_limit: usize,
+}
+
+impl<C> ClientCredentials<C> {
+    pub(super) fn new(client: C, request: TokenRequest, response_limit: usize) -> Self {
+        Self { client: Mutex::new(client), request, response_limit }
+    }
+
+    async fn attempt<RB>(&self, context: &FetchContext) -> Result<Token, TokenError>
+    where
+        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
+        C::Error: Into<BoxError>,
+        RB: Body,
+        RB::Error: Into<BoxError>,
+    {
+        let reader = Reader {
+            redactor: self.request.redactor(),
+            depends_on_encoding: self.request.depends_on_encoding(),
+        };
+        let mut request = self.request.draw_up()?;
+        request.extensions_mut().insert(context.behind().clone());
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match exchange(client, request, self.response_limit).await {
+            Ok(response) => reader.read(response, SystemTime::now()),
+            Err(error) => Err(self.unreachable(error, &reader.redactor)),
+        }
+    }
+
+    fn unreachable(&self, error: BoxError, redactor: &Redactor) -> TokenError {
+        // The client wants a token for the token request.
+        if let Some(ours) = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()) {
+            return ours.clone();
+        }
+        let message = format!(
+            "the token endpoint {} did not answer, check its URL and that it can be reached",
+            self.request.endpoint
+        );
+        let error = redactor.redact_error(error);
+        TokenError::new(Kind::Fetch, message).with_source(error).transient()
+    }
+}
+
+/// Cancel safe: nothing is lost but the request under way.
+impl<C, RB> TokenFetcher for ClientCredentials<C>
+where
+    C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone + Send + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send,
+    RB: Body + Send,
+    RB::Data: Send,
+    RB::Error: Into<BoxError>,
+{
+    type Error = TokenError;
+
+    async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
+        match self.attempt(&context).await {
+            Err(error) if is_worth_another_attempt(&error) => {
+                tokio::time::sleep(pause()).await;
+                self.attempt(&context).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+fn is_worth_another_attempt(error: &TokenError) -> bool {
+    error.is_transient()
+        && error.retry_after().is_none()
+        && error.status() != Some(StatusCode::TOO_MANY_REQUESTS)
+        && error.code() != Some("slow_down")
+}
+
+fn pause() -> Duration {
+    Duration::from_millis(fastrand::u64(100..=300))
+}
+
+impl<C> fmt::Debug for ClientCredentials<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials")
+            .field("request", &self.request)
+            .field("response_limit", &self.response_limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tower_service::Service;
+
+use crate::error::BoxError;
+
+/// What came of an answer's body.
+pub(super) enum Content {
+    Complete(Bytes),
+    TooLarge,
+    Broken(BoxError),
+}
+
+/// Sends one request and reads its answer, up to `limit` bytes of the body.
+pub(super) async fn exchange<C, RB>(
+    mut client: C,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Response<Content>, BoxError>
+where
+    C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
+    C::Error: Into<BoxError>,
+    RB: Body,
+    RB::Error: Into<BoxError>,
+{
+    poll_fn(|cx| client.poll_ready(cx)).await.map_err(Into::into)?;
+    let response = client.call(request).await.map_err(Into::into)?;
+    let (head, body) = response.into_parts();
+    let content = match Limited::new(body, limit).collect().await {
+        Ok(body) => Content::Complete(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Content::TooLarge,
+        Err(error) => Content::Broken(error),
+    };
+    Ok(Response::from_parts(head, content))
+}

@@ -1,0 +1,131 @@
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, error::Category, value::RawValue};
+
+/// The members of a token endpoint's answer that mean something here (RFC 6749 section 5).
+#[derive(Default)]
+pub(super) struct Members {
+    pub(super) access_token: Member,
+    pub(super) token_type: Member,
+    pub(super) expires_in: Member,
+    pub(super) scope: Member,
+    pub(super) error: Member,
+    pub(super) error_description: Member,
+}
+
+/// The value of one member, as far as it matters.
+#[derive(Default)]
+pub(super) enum Member {
+    /// Missing, or `null`.
+    #[default]
+    Absent,
+    Text(String),
+    /// A number in the spelling that it came in.
+    Number(String),
+    /// The strings of an array.
+    List(Vec<String>),
+    False,
+    Other,
+}
+
+/// Why a body has no members: what it is instead, to follow "the answer is".
+pub(super) type Unreadable = Cow<'static, str>;
+
+impl Members {
+    /// Reads a body by its shape, not by its `Content-Type`, which too many issuers get wrong.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(body).map_err(|_| "not in UTF-8")?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        match text.bytes().next() {
+            None => Err("empty".into()),
+            Some(b'{') => Self::from_json(text),
+            Some(b'<') => Err("a page in HTML or XML".into()),
+            Some(_) => Self::from_form(text),
+        }
+    }
+
+    fn from_json(text: &str) -> Result<Self, Unreadable> {
+        let object: Object<'_> = serde_json::from_str(text).map_err(|error| -> Unreadable {
+            match error.classify() {
+                Category::Eof => "JSON that ends in the middle".into(),
+                Category::Data => "JSON that has a member twice".into(),
+                Category::Syntax | Category::Io => {
+                    let (line, column) = (error.line(), error.column());
+                    format!("broken JSON (line {line}, column {column})").into()
+                }
+            }
+        })?;
+        Ok(Self {
+            access_token: Member::from_json(object.access_token),
+            token_type: Member::from_json(object.token_type),
+            expires_in: Member::from_json(object.expires_in),
+            scope: Member::from_json(object.scope),
+            error: Member::from_json(object.error),
+            error_description: Member::from_json(object.error_description),
+        })
+    }
+
+    fn from_form(text: &str) -> Result<Self, Unreadable> {
+        let neither = || "neither a JSON object nor a form".into();
+        if text.contains(|c: char| c.is_control() || matches!(c, '<' | '>' | '"')) {
+            return Err(neither());
+        }
+        let mut members = Self::default();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            let member = match &*name {
+                "access_token" => &mut members.access_token,
+                "token_type" => &mut members.token_type,
+                "expires_in" => &mut members.expires_in,
+                "scope" => &mut members.scope,
+                "error" => &mut members.error,
+                "error_description" => &mut members.error_description,
+                _ => continue,
+            };
+            if !matches!(member, Member::Absent) {
+                return Err("a form that has a parameter twice".into());
+            }
+            *member = Member::Text(value.into_owned());
+        }
+        match (&members.access_token, &members.error) {
+            (Member::Absent, Member::Absent) => Err(neither()),
+            _ => Ok(members),
+        }
+    }
+}
+
+impl Member {
+    fn from_json(value: Option<&RawValue>) -> Self {
+        let Some(value) = value.map(RawValue::get) else { return Self::Absent };
+        if value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Self::Number(value.to_owned());
+        }
+        match serde_json::from_str(value) {
+            Ok(Value::String(text)) => Self::Text(text),
+            Ok(Value::Bool(false)) => Self::False,
+            Ok(Value::Array(list)) => Self::List(
+                list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+            ),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Raw values, so that only what is used has to make sense: an `expires_in` of `1e999` is none
+/// of serde_json's numbers, and no reason to refuse a token.
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    access_token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    token_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    expires_in: Option<&'a RawValue>,
+    #[serde(borrow)]
+    scope: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error_description: Option<&'a RawValue>,
+}

@@ -1,0 +1,250 @@
+use std::{borrow::Cow, error::Error, fmt, iter, ops::Range};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::BoxError;
+
+const REDACTED: &str = "[redacted]";
+
+/// The most of a foreign text that is kept, in characters.
+const LONGEST: usize = 256;
+
+/// Takes secrets out of texts that others wrote: the issuer, or the HTTP client.
+#[derive(Clone, Default)]
+pub(super) struct Redactor {
+    hidden: Vec<SecretString>,
+}
+
+impl Redactor {
+    /// Hides a text wherever it stands as it is, escaped as by `Debug`, or percent-encoded by
+    /// any of the customary rules.
+    pub(super) fn hide(&mut self, secret: &str) {
+        if secret.is_empty() {
+            return;
+        }
+        let escaped = secret.escape_debug().to_string();
+        if escaped != secret {
+            self.hidden.push(escaped.into());
+        }
+        self.hidden.push(secret.into());
+    }
+
+    /// The text without what is hidden, and without the query of any URL.
+    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut covered: Vec<Range<usize>> = queries(text).collect();
+        for spelling in [Spelling::plain(text), Spelling::percent(text), Spelling::form(text)] {
+            for secret in &self.hidden {
+                covered.extend(spelling.find(secret.expose_secret().as_bytes()));
+            }
+        }
+        if covered.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        covered.sort_by_key(|range| range.start);
+        let (mut kept, mut end) = (String::new(), 0);
+        for range in covered {
+            if range.start >= end {
+                kept.push_str(text.get(end..range.start).unwrap_or_default());
+                kept.push_str(REDACTED);
+            }
+            end = end.max(range.end);
+        }
+        kept.push_str(text.get(end..).unwrap_or_default());
+        Cow::Owned(kept)
+    }
+
+    /// The text redacted, on one line, and cut to at most 256 characters.
+    pub(super) fn excerpt(&self, text: &str) -> String {
+        let escaped: String =
+            self.redact(text).chars().flat_map(escape).take(LONGEST + 1).collect();
+        match escaped.char_indices().nth(LONGEST) {
+            None => escaped,
+            Some(_) => escaped.chars().take(LONGEST - 1).chain(['…']).collect(),
+        }
+    }
+
+    /// The error itself if nothing in it or in its causes is hidden, else what is left of their
+    /// texts.
+    pub(super) fn redact_error(&self, error: BoxError) -> BoxError {
+        let is_clean = |text: String| matches!(self.redact(&text), Cow::Borrowed(_));
+        if causes(&*error)
+            .all(|error| is_clean(error.to_string()) && is_clean(format!("{error:?}")))
+        {
+            return error;
+        }
+        Box::new(self.remains(&*error))
+    }
+
+    fn remains(&self, error: &(dyn Error + 'static)) -> Remains {
+        Remains {
+            text: self.redact(&error.to_string()).into_owned(),
+            source: error.source().map(|source| Box::new(self.remains(source))),
+        }
+    }
+}
+
+/// The error and what it stems from.
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| (**error).source())
+}
+
+/// What is left of an error that showed a secret.
+#[derive(Debug)]
+struct Remains {
+    text: String,
+    source: Option<Box<Remains>>,
+}
+
+impl fmt::Display for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Remains {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A text read in one of the ways that a secret may be spelt in it. Each byte knows where it
+/// starts in the text, and so does the end.
+struct Spelling {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Spelling {
+    fn plain(text: &str) -> Self {
+        Self { bytes: text.into(), starts: (0..=text.len()).collect() }
+    }
+
+    fn percent(text: &str) -> Self {
+        let text = text.as_bytes();
+        let (mut bytes, mut starts, mut at) = (Vec::new(), Vec::new(), 0);
+        while let Some(byte) = text.get(at) {
+            starts.push(at);
+            match text.get(at..at + 3).and_then(percent_encoded) {
+                Some(decoded) => {
+                    bytes.push(decoded);
+                    at += 3;
+                }
+                None => {
+                    bytes.push(*byte);
+                    at += 1;
+                }
+            }
+        }
+        starts.push(at);
+        Self { bytes, starts }
+    }
+
+    fn form(text: &str) -> Self {
+        Self::percent(&text.replace('+', " "))
+    }
+
+    fn find(&self, secret: &[u8]) -> impl Iterator<Item = Range<usize>> {
+        let found = self.bytes.windows(secret.len()).enumerate();
+        found
+            .filter(move |(_, window)| window.eq_ignore_ascii_case(secret))
+            .map(move |(at, _)| self.starts[at]..self.starts[at + secret.len()])
+    }
+}
+
+fn percent_encoded(bytes: &[u8]) -> Option<u8> {
+    let &[b'%', high, low] = bytes else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// Where the queries of URLs stand in a text, up to what cannot be part of a URL.
+fn queries(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`');
+        let rest = &text[at..];
+        let url = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+        let query = url.find('?')? + 1;
+        (query < url.len()).then_some(at + query..at + url.len())
+    })
+}
+
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let plain = matches!(c, '"' | '\'' | '\\').then_some(c);
+    let escaped = plain.is_none().then(|| c.escape_debug());
+    plain.into_iter().chain(escaped.into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secret: &str) -> Redactor {
+        let mut redactor = Redactor::default();
+        redactor.hide(secret);
+        redactor
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_encoded() {
+        let redactor = redactor("p@ss wörd+\"1*~");
+        for text in [
+            "p@ss wörd+\"1*~",
+            "p@ss wörd+\\\"1*~",
+            "p%40ss+w%C3%B6rd%2B%221*%7E",
+            "p%40ss%20w%c3%b6rd%2b%221%2A~",
+            "p@ss%20w%C3%B6rd%2B\"1*~",
+        ] {
+            assert_eq!(redactor.redact(&format!("<{text}>")), "<[redacted]>", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_overlaps_is_hidden_as_one() {
+        let mut redactor = redactor("abcab");
+        redactor.hide("cabd");
+        assert_eq!(redactor.redact("xabcabcabdx"), "x[redacted]x");
+    }
+
+    #[test]
+    fn an_empty_secret_hides_nothing() {
+        assert_eq!(redactor("").redact("a text"), "a text");
+    }
+
+    #[test]
+    fn a_url_loses_its_query_and_nothing_else() {
+        let text = "error for url (https://a.example/t?id=1&k=v) \"http://b/?x\" http://c/? d?e";
+        assert_eq!(
+            Redactor::default().redact(text),
+            "error for url (https://a.example/t?[redacted] \"http://b/?[redacted]\" http://c/? d?e"
+        );
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_printable_line() {
+        let excerpt = redactor("s3cr3t").excerpt("\u{1b}[31m\"s3cr3t\"\r\n\u{202e}it's a\\b é");
+        assert_eq!(excerpt, "\\u{1b}[31m\"[redacted]\"\\r\\n\\u{202e}it's a\\b é");
+        assert_eq!(Redactor::default().excerpt(&"é".repeat(256)), "é".repeat(256));
+        let cut = Redactor::default().excerpt(&"é".repeat(257));
+        assert_eq!(cut, "é".repeat(255) + "…");
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_is_hidden_whole() {
+        let text = "x".repeat(250) + "s3cr3t-s3cr3t";
+        assert!(!redactor("s3cr3t-s3cr3t").excerpt(&text).contains("s3c"));
+    }
+
+    #[test]
+    fn an_error_keeps_its_type_unless_it_shows_a_secret() {
+        let redactor = redactor("s3cr3t");
+        let kept = redactor.redact_error(std::io::Error::other("refused").into());
+        assert!(kept.is::<std::io::Error>());
+        let cause = std::io::Error::other("no route for s3cr3t");
+        let hidden = redactor.redact_error(std::io::Error::other(cause).into());
+        assert!(!hidden.is::<std::io::Error>());
+        let texts = format!("{hidden} {hidden:?} {:?}", hidden.source().map(ToString::to_string));
+        assert!(texts.contains("no route for [redacted]") && !texts.contains("s3cr3t"), "{texts}");
+    }
+}

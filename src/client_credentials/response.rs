@@ -1,0 +1,153 @@
+use std::time::SystemTime;
+
+use http::{Response, header::CONTENT_ENCODING, response::Parts};
+
+use super::{
+    exchange::Content,
+    issued,
+    members::{Member, Members},
+    redactor::Redactor,
+    refusal::{self, Refusal},
+    retry_after,
+};
+use crate::{
+    error::{Kind, TokenError},
+    token::Token,
+};
+
+/// Reads the answers to one token request (RFC 6749 section 5).
+///
+/// Nothing of a successful answer but its `error` and `error_description` gets into an error: the
+/// rest may be a token.
+pub(super) struct Reader {
+    pub(super) redactor: Redactor,
+    /// The client's id or secret differs once it is form-encoded, and goes into a header.
+    pub(super) depends_on_encoding: bool,
+}
+
+impl Reader {
+    /// The token, or why there is none. `now` is used where the answer has no `Date`.
+    pub(super) fn read(
+        &self,
+        response: Response<Content>,
+        now: SystemTime,
+    ) -> Result<Token, TokenError> {
+        let (head, content) = response.into_parts();
+        let succeeded = head.status.is_success();
+        match content {
+            Content::Complete(body) if succeeded => self.token(&head, &body, now),
+            Content::Complete(body) => Err(self.refusal(&head, &body, now)),
+            Content::Broken(error) if succeeded => {
+                let message = "the connection broke in the middle of the issuer's answer, \
+                               try again later";
+                let error = self.redactor.redact_error(error);
+                Err(TokenError::new(Kind::Fetch, message).with_source(error).transient())
+            }
+            Content::Broken(error) => {
+                let error = self.redactor.redact_error(error);
+                Err(self.refusal(&head, b"", now).with_source(error))
+            }
+            Content::TooLarge => {
+                let message = "the issuer's answer is larger than the limit, check the URL of \
+                               the token endpoint or raise `response_limit`";
+                let transient = refusal::is_transient(head.status, None);
+                Err(TokenError::new(Kind::TooLarge, message).with_answer(head.status, transient))
+            }
+        }
+    }
+
+    fn token(&self, head: &Parts, body: &[u8], now: SystemTime) -> Result<Token, TokenError> {
+        let malformed = |message| {
+            Err(TokenError::new(Kind::Malformed, message).with_answer(head.status, false))
+        };
+        if let Some(encoding) = self.content_encoding(head) {
+            return malformed(format!(
+                "the issuer's answer is encoded as `{encoding}`, let the HTTP client decode it"
+            ));
+        }
+        let members = match Members::read(body) {
+            Ok(members) => members,
+            Err(what) => {
+                return malformed(format!(
+                    "the issuer's answer is {what}, check the URL of the token endpoint"
+                ));
+            }
+        };
+        match error_code(&members.error) {
+            Ok(None) => {
+                issued::token(&members).map_err(|error| error.with_answer(head.status, false))
+            }
+            Ok(Some(code)) => {
+                let mut redactor = self.redactor.clone();
+                if let Member::Text(token) = &members.access_token {
+                    redactor.hide(token);
+                }
+                let refusal = self.plain_refusal(head, now);
+                Err(refusal.because(code, &members.error_description, &redactor).into_error())
+            }
+            Err(NotACode) => malformed(
+                "the issuer's answer has an `error` that is no string, \
+                 check the URL of the token endpoint"
+                    .into(),
+            ),
+        }
+    }
+
+    fn refusal(&self, head: &Parts, body: &[u8], now: SystemTime) -> TokenError {
+        let refusal = self.plain_refusal(head, now);
+        if head.status.is_redirection() {
+            return refusal.into_error();
+        }
+        if let Some(encoding) = self.content_encoding(head) {
+            let unread = format!("the body of the answer is encoded as `{encoding}`");
+            return refusal.into_error().with_source(unread);
+        }
+        let members = Members::read(body).unwrap_or_default();
+        if let Ok(Some(code)) = error_code(&members.error) {
+            return refusal.because(code, &members.error_description, &self.redactor).into_error();
+        }
+        let error = refusal.into_error();
+        match self.excerpt(body) {
+            Some(excerpt) => error.with_source(format!("the body of the answer is {excerpt}")),
+            None => error,
+        }
+    }
+
+    fn plain_refusal(&self, head: &Parts, now: SystemTime) -> Refusal {
+        Refusal {
+            status: head.status,
+            code: None,
+            description: None,
+            retry_after: retry_after::read(&head.headers, now),
+            depends_on_encoding: self.depends_on_encoding,
+        }
+    }
+
+    /// A coding that the body still has on, though none was asked for.
+    fn content_encoding(&self, head: &Parts) -> Option<String> {
+        let values = head.headers.get_all(CONTENT_ENCODING).iter();
+        let mut codings = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        codings
+            .find(|coding| !matches!(&*coding.trim().to_ascii_lowercase(), "" | "identity"))
+            .map(|coding| self.redactor.excerpt(&coding))
+    }
+
+    /// An error in a vendor's own words, unless a token may be among them.
+    fn excerpt(&self, body: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(body).ok()?.trim();
+        let may_have_token = text.to_ascii_lowercase().contains("token") || text.contains("eyJ");
+        (text.starts_with('{') && !may_have_token).then(|| self.redactor.excerpt(text))
+    }
+}
+
+/// An `error` that is none of RFC 6749's and not just another way to say that there is none.
+struct NotACode;
+
+fn error_code(error: &Member) -> Result<Option<&str>, NotACode> {
+    match error {
+        Member::Absent | Member::False => Ok(None),
+        Member::Text(code) => Ok((!code.is_empty()).then_some(code)),
+        Member::Number(number) if number.parse() == Ok(0.0) => Ok(None),
+        Member::Number(_) | Member::List(_) | Member::Other => Err(NotACode),
+    }
+}

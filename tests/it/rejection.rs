@@ -1,0 +1,374 @@
+//! What happens when an API refuses a token.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header::AUTHORIZATION};
+use tokio::time::advance;
+use tower::{Layer, ServiceExt};
+use tower_bearer::{BearerAuthLayer, FetchReason, NotReplayed, TokenCache, rejection};
+use tower_test::mock;
+
+use crate::support::*;
+
+const URI: &str = "https://api.example.com/orders?page=2";
+
+fn why(response: &http::Response<Body>) -> Option<&NotReplayed> {
+    response.extensions().get()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_renewed_and_the_request_is_sent_once_more() {
+    let issuer = Issuer::of(seconds(300));
+    let api = Api::of(&issuer);
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
+    issuer.revoke("t1");
+    let response = send(&mut client, get(URI)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(why(&response).is_none());
+    assert_eq!(api.seen(), ["t1", "t1", "t2"]);
+    assert_eq!(issuer.lock().reasons, [FetchReason::Empty, FetchReason::Rejected]);
+    assert_eq!(issuer.lock().rejected, ["t1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_attempt_is_identical_but_for_the_token() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Mark(u8);
+
+    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+    let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(inner);
+    let request = Request::builder()
+        .method(Method::PUT)
+        .uri(URI)
+        .version(Version::HTTP_2)
+        .header("x-one", "1")
+        .header("x-two", "2a")
+        .header("x-two", "2b")
+        .extension(Mark(7))
+        .body(Body::from("body"))
+        .unwrap();
+    let (response, (first, second)) = tokio::join!(send(&mut client, request), async {
+        let (first, reply) = handle.next_request().await.unwrap();
+        reply.send_response(answer(401));
+        let (second, reply) = handle.next_request().await.unwrap();
+        reply.send_response(answer(200));
+        (first, second)
+    });
+    assert_eq!(response.unwrap().status(), 200);
+    let (mut first, first_body) = first.into_parts();
+    let (mut second, second_body) = second.into_parts();
+    assert_eq!(first.headers.remove(AUTHORIZATION).unwrap(), "Bearer t1");
+    assert_eq!(second.headers.remove(AUTHORIZATION).unwrap(), "Bearer t2");
+    assert_eq!(
+        (&first.method, &first.uri, first.version, &first.headers),
+        (&second.method, &second.uri, second.version, &second.headers)
+    );
+    assert_eq!(first.extensions.get::<Mark>(), second.extensions.get::<Mark>());
+    let collect = |body| async { http_body_util::BodyExt::collect(body).await.unwrap().to_bytes() };
+    let (first_body, second_body): (Bytes, Bytes) =
+        (collect(first_body).await, collect(second_body).await);
+    assert_eq!((&*first_body, &*second_body), (&b"body"[..], &b"body"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_answer_is_the_callers_whatever_it_is() {
+    for second in [401, 403, 500, 204] {
+        let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+        let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(inner);
+        let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
+            handle.next_request().await.unwrap().1.send_response(answer(401));
+            handle.next_request().await.unwrap().1.send_response(answer(second));
+        });
+        assert_eq!(response.unwrap().status(), second);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_second_attempt_is_the_callers() {
+    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+    let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(inner);
+    let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
+        handle.next_request().await.unwrap().1.send_response(answer(401));
+        handle.next_request().await.unwrap().1.send_error("connection lost");
+    });
+    assert_eq!(response.unwrap_err().to_string(), "connection lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_never_sent_three_times() {
+    let issuer = Issuer::of(seconds(300));
+    let api = Api::of(&issuer).rejecting_everything();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 401);
+    assert_eq!(api.seen(), ["t1", "t2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forbidden_goes_to_the_caller() {
+    let issuer = Issuer::of(seconds(300));
+    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(inner);
+    let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
+        handle.next_request().await.unwrap().1.send_response(answer(403));
+    });
+    let response = response.unwrap();
+    assert_eq!(response.status(), 403);
+    assert!(why(&response).is_none());
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[test]
+fn a_401_is_a_rejection_unless_a_bearer_challenge_contradicts_it() {
+    let refused = |challenge: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        if let Some(challenge) = challenge {
+            headers.insert("www-authenticate", HeaderValue::from_static(challenge));
+        }
+        rejection::unauthorized(StatusCode::UNAUTHORIZED, &headers)
+    };
+    assert!(refused(None));
+    assert!(refused(Some("Bearer error=\"invalid_token\"")));
+    assert!(refused(Some("Basic realm=\"x\"")));
+    assert!(refused(Some("DPoP error=\"insufficient_scope\"")));
+    for error in [
+        "insufficient_scope",
+        "invalid_request",
+        "insufficient_claims",
+        "insufficient_user_authentication",
+    ] {
+        let challenge = format!("Bearer realm=\"x\", error=\"{error}\"");
+        let mut headers = HeaderMap::new();
+        headers.insert("www-authenticate", challenge.parse().unwrap());
+        assert!(!rejection::unauthorized(StatusCode::UNAUTHORIZED, &headers), "{error}");
+    }
+    assert!(!rejection::unauthorized(StatusCode::FORBIDDEN, &HeaderMap::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_can_say_what_a_rejection_is() {
+    let issuer = Issuer::of(seconds(300));
+    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+    let mut client = BearerAuthLayer::new(issuer)
+        .rejected_when(|status, _| status == StatusCode::FORBIDDEN)
+        .layer(inner);
+    let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
+        handle.next_request().await.unwrap().1.send_response(answer(403));
+        handle.next_request().await.unwrap().1.send_response(answer(200));
+    });
+    assert_eq!(response.unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_late_refusals_costs_one_fetch_and_evicts_nothing_newer() {
+    let issuer = Issuer::of(seconds(300)).latency(seconds(1));
+    let api = Api::of(&issuer).latency(seconds(2));
+    let client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    send(&mut client.clone(), get(URI)).await.unwrap();
+    issuer.revoke("t1");
+    let callers: Vec<_> = (0..100)
+        .map(|n| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_millis(n * 20)).await;
+                send(&mut client, get(URI)).await.unwrap().status()
+            })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), 200);
+    }
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_rejection_of_an_old_token_is_ignored() {
+    let issuer = Issuer::of(seconds(300));
+    let cache = TokenCache::new(issuer.clone());
+    let old = cache.token().await.unwrap();
+    cache.reject(&old);
+    assert_eq!(cache.token().await.unwrap().expose(), "t2");
+    for _ in 0..10 {
+        cache.reject(&old);
+        assert_eq!(cache.token().await.unwrap().expose(), "t2");
+    }
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_is_under_way_when_the_token_is_refused_is_its_replacement() {
+    let issuer = Issuer::of(seconds(300)).latency(seconds(3));
+    let api = Api::of(&issuer);
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    send(&mut client, get(URI)).await.unwrap();
+    advance(seconds(266)).await;
+    send(&mut client, get(URI)).await.unwrap();
+    issuer.revoke("t1");
+    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
+    assert_eq!(issuer.lock().reasons, [FetchReason::Empty, FetchReason::Ahead]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_replay_the_refusal_is_returned_and_the_next_request_has_a_new_token() {
+    let issuer = Issuer::of(seconds(300));
+    let api = Api::of(&issuer);
+    let mut client = BearerAuthLayer::new(issuer.clone()).no_replay().layer(api.clone());
+    send(&mut client, get(URI)).await.unwrap();
+    issuer.revoke("t1");
+    let response = send(&mut client, get(URI)).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert!(matches!(why(&response), Some(NotReplayed::Body)));
+    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
+    assert_eq!(api.seen(), ["t1", "t1", "t2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_original_refusal_is_returned_intact_when_the_new_fetch_fails() {
+    let issuer = Issuer::of(seconds(300));
+    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(inner);
+    let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
+        let (_, reply) = handle.next_request().await.unwrap();
+        issuer.trouble(Trouble::Down);
+        let mut refusal = answer(401);
+        refusal.headers_mut().insert("x-trace", HeaderValue::from_static("abc"));
+        *refusal.body_mut() = Body::from("original");
+        reply.send_response(refusal);
+    });
+    let response = response.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["x-trace"], "abc");
+    assert!(matches!(why(&response), Some(NotReplayed::NoToken(error)) if error.is_transient()));
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(&*body, b"original");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_original_refusal_is_returned_when_the_issuer_repeats_its_token() {
+    let issuer = Issuer::of(seconds(300));
+    issuer.lock().same_token = true;
+    let api = Api::of(&issuer).rejecting_everything();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    let response = send(&mut client, get(URI)).await.unwrap();
+    assert!(matches!(why(&response), Some(NotReplayed::SameToken)));
+    assert_eq!(api.seen(), ["t1"]);
+    let response = send(&mut client, get(URI)).await.unwrap();
+    assert!(matches!(why(&response), Some(NotReplayed::Cooldown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_refuses_everything_costs_the_issuer_a_handful_of_fetches() {
+    let issuer = Issuer::of(seconds(3600));
+    let api = Api::of(&issuer).rejecting_everything();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    for _ in 0..1000 {
+        assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 401);
+        advance(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(issuer.fetches() <= 6, "{} fetches in 10 s", issuer.fetches());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_refuses_everything_does_not_take_down_another() {
+    let issuer = Issuer::of(seconds(3600));
+    let tokens = TokenCache::new(issuer.clone());
+    let mut bad =
+        BearerAuthLayer::new(tokens.clone()).layer(Api::of(&issuer).rejecting_everything());
+    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
+    for n in 0..100 {
+        if n == 50 {
+            issuer.trouble(Trouble::Down);
+        }
+        send(&mut bad, get("https://bad.example.com/")).await.unwrap();
+        let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
+        assert_eq!(response.status(), 200, "request {n}");
+        advance(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_heals_at_once_even_while_another_api_is_cooling_down() {
+    let issuer = Issuer::of(seconds(3600));
+    let tokens = TokenCache::new(issuer.clone());
+    let mut bad =
+        BearerAuthLayer::new(tokens.clone()).layer(Api::of(&issuer).rejecting_everything());
+    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
+    for _ in 0..60 {
+        send(&mut bad, get("https://bad.example.com/")).await.unwrap();
+        advance(seconds(1)).await;
+    }
+    for _ in 0..3 {
+        issuer.revoke_all();
+        let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
+        assert_eq!(response.status(), 200);
+        advance(seconds(5)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_revocations_within_a_minute_heal_at_once() {
+    let issuer = Issuer::of(seconds(3600));
+    let api = Api::of(&issuer);
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
+    for _ in 0..5 {
+        assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
+        issuer.revoke_all();
+    }
+    assert_eq!(issuer.fetches(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_stays_for_others_when_no_other_can_be_had() {
+    let issuer = Issuer::of(seconds(300));
+    let cache = TokenCache::new(issuer.clone());
+    let token = cache.token().await.unwrap();
+    issuer.trouble(Trouble::Down);
+    cache.reject(&token);
+    assert_eq!(cache.token().await.unwrap().expose(), "t1");
+    issuer.trouble(None);
+    advance(seconds(6)).await;
+    cache.token().await.unwrap();
+    advance(seconds(1)).await;
+    assert_eq!(cache.token().await.unwrap().expose(), "t2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_permit_is_held_while_a_refused_token_is_replaced() {
+    let issuer = Issuer::of(seconds(300));
+    let limited = tower::limit::ConcurrencyLimit::new(Api::of(&issuer), 1);
+    let mut other = limited.clone();
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(limited);
+    send(&mut client, get(URI)).await.unwrap();
+    issuer.revoke("t1");
+    issuer.lock().latency = seconds(5);
+    let waiting = tokio::spawn(async move { send(&mut client, get(URI)).await.unwrap().status() });
+    tokio::time::sleep(seconds(1)).await;
+    let other = tokio::time::timeout(seconds(1), send(&mut other, get(URI))).await;
+    assert!(other.is_ok(), "the permit was held");
+    assert_eq!(waiting.await.unwrap(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_belongs_to_a_fetch_for_the_same_cache_fails_at_once() {
+    let issuer = Issuer::of(seconds(300));
+    let api = Api::of(&issuer);
+    let slot: std::sync::Arc<std::sync::Mutex<Option<TokenCache>>> = Default::default();
+    let cache = TokenCache::new(tower_bearer::fetch_fn({
+        let slot = slot.clone();
+        move |context: tower_bearer::FetchContext| {
+            let own = slot.lock().unwrap().clone().unwrap();
+            let client = BearerAuthLayer::new(own).layer(api.clone());
+            async move {
+                let mut request = get("https://issuer.example.com/");
+                context.mark(request.extensions_mut());
+                let buffered = tower::buffer::Buffer::new(client, 1);
+                buffered.oneshot(request).await?;
+                Ok::<_, tower_bearer::BoxError>(tower_bearer::Token::bearer("never")?)
+            }
+        }
+    }));
+    *slot.lock().unwrap() = Some(cache.clone());
+    let started = tokio::time::Instant::now();
+    assert!(cache.token().await.is_err());
+    assert_eq!(tokio::time::Instant::now(), started);
+    slot.lock().unwrap().take();
+}
