@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn ends_on_any_input() {
-        for line in ["", "=", "@@@===,,,\"", "Bearer error=\"a\\", "Bearer error", "\"", "Bearer="] {
+        for line in ["", "=", "@@@===,,,\"", "Bearer error=\"a\\", "Bearer error", "\"", "Bearer="]
+        {
             let _ = error(&[line]);
         }
     }

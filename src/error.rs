@@ -167,7 +167,9 @@ impl TokenError {
     }
 
     pub(crate) fn no_runtime() -> Self {
-        Self::config("there is no tokio runtime here to fetch a token on, call this from within one")
+        Self::config(
+            "there is no tokio runtime here to fetch a token on, call this from within one",
+        )
     }
 
     pub(crate) fn behind_itself() -> Self {

@@ -80,11 +80,7 @@ impl FetchContext {
         self.rejected.as_ref()
     }
 
-    pub(crate) fn new(
-        reason: FetchReason,
-        rejected: Option<Token>,
-        behind: FetchesBehind,
-    ) -> Self {
+    pub(crate) fn new(reason: FetchReason, rejected: Option<Token>, behind: FetchesBehind) -> Self {
         Self { reason, rejected, behind }
     }
 

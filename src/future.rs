@@ -158,9 +158,7 @@ where
                 }
                 StateProj::Replacing { token, refusal, unsent } => {
                     match ready!(token.as_mut().poll(cx)) {
-                        Ok(token) => {
-                            State::Readying { token: Some(token), unsent: unsent.take() }
-                        }
+                        Ok(token) => State::Readying { token: Some(token), unsent: unsent.take() },
                         Err(why) => {
                             let response = refusal.take().expect(ENDED);
                             return Poll::Ready(Ok(not_replayed(response, why)));

@@ -1,4 +1,6 @@
-//! stub
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cache;
 mod challenge;
 #[cfg(feature = "client-credentials")]

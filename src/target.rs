@@ -70,8 +70,11 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn parse(origin: &str) -> Result<Self, TokenError> {
-        let malformed =
-            || TokenError::config("an origin is malformed, write `https://host` or `https://host:port`");
+        let malformed = || {
+            TokenError::config(
+                "an origin is malformed, write `https://host` or `https://host:port`",
+            )
+        };
         let uri: Uri = origin.parse().map_err(|_| malformed())?;
         let bare = matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/"));
         if !bare || origin.contains('#') {

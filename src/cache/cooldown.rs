@@ -116,8 +116,7 @@ impl Cooldowns {
                 forced.by = Source::UNKNOWN;
             }
         }
-        let cooldown =
-            self.sources.entry(forced.by).or_insert(Cooldown { step: 0, until: landed });
+        let cooldown = self.sources.entry(forced.by).or_insert(Cooldown { step: 0, until: landed });
         cooldown.step = cooldown.step.saturating_add(1);
         cooldown.until = landed + doubling(MIN, MAX, cooldown.step);
     }

@@ -10,9 +10,9 @@ mod state;
 
 use std::{fmt, future::Future, sync::Arc};
 
-use self::shared::{Look, Recourse, Shared};
 pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
+use self::shared::{Look, Recourse, Shared};
 use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
@@ -125,8 +125,7 @@ impl TokenCache {
                     Look::Fail(error) => return Err(error),
                 };
                 if let Some(outcome) = flying.await {
-                    return outcome
-                        .or_else(|error| self.shared.fallback(fallback).ok_or(error));
+                    return outcome.or_else(|error| self.shared.fallback(fallback).ok_or(error));
                 }
             }
             Err(TokenError::lost())

@@ -88,13 +88,15 @@ pub(super) fn ahead_backoff(
     wait.min(remaining / 2)
 }
 
-/// How long a failure is the answer to callers for whom there is no better one.
-pub(super) fn remember(error: &TokenError, failures: u32) -> Duration {
-    match error.retry_after() {
-        Some(asked) => asked.clamp(REMEMBER_MIN, REMEMBER_RETRY_AFTER_MAX),
+/// How long a failure is the answer to callers for whom there is no better one. A token that
+/// still remains is a better one, and the moment it is gone the issuer is worth another try.
+pub(super) fn remember(error: &TokenError, failures: u32, remaining: Option<Duration>) -> Duration {
+    let wait = match error.retry_after() {
+        Some(asked) => return asked.clamp(REMEMBER_MIN, REMEMBER_RETRY_AFTER_MAX),
         None if error.is_transient() => REMEMBER_MIN,
         None => doubling(REMEMBER_MIN, REMEMBER_REFUSED_MAX, failures),
-    }
+    };
+    remaining.map_or(wait, |remaining| wait.min(remaining))
 }
 
 /// `min` at the first step, twice that at the second, and so on up to `max`.
@@ -162,12 +164,13 @@ mod tests {
     #[test]
     fn failures_are_remembered_by_their_kind() {
         let transient = TokenError::unavailable("down");
-        assert_eq!(remember(&transient, 9), Duration::from_secs(1));
+        assert_eq!(remember(&transient, 9, None), Duration::from_secs(1));
         let refused = TokenError::refused("bad secret");
-        let waits = [1, 2, 3, 4, 5].map(|failures| remember(&refused, failures).as_secs());
+        let waits = [1, 2, 3, 4, 5].map(|failures| remember(&refused, failures, None).as_secs());
         assert_eq!(waits, [1, 2, 4, 5, 5]);
         let asked = transient.retry_in(Duration::from_secs(600));
-        assert_eq!(remember(&asked, 1), REMEMBER_RETRY_AFTER_MAX);
-        assert_eq!(remember(&asked.retry_in(Duration::ZERO), 1), REMEMBER_MIN);
+        assert_eq!(remember(&refused, 4, Some(Duration::from_secs(3))), Duration::from_secs(3));
+        assert_eq!(remember(&asked, 1, None), REMEMBER_RETRY_AFTER_MAX);
+        assert_eq!(remember(&asked.retry_in(Duration::ZERO), 1, None), REMEMBER_MIN);
     }
 }

@@ -82,13 +82,14 @@ impl State {
 
     pub(super) fn failed(&mut self, error: &TokenError, entry: Option<&Entry>, now: Moment) {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
-        let remaining = entry.map(|entry| entry.remaining(now)).unwrap_or_default();
-        let ahead = ahead_backoff(error, in_a_row, remaining, fastrand::f64());
+        let remaining = entry.map(|entry| entry.remaining(now));
+        let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), fastrand::f64());
+        let remembered = remember(error, in_a_row, remaining);
         self.failure = Some(Failure {
             error: error.clone(),
             in_a_row,
             ahead_until: now.monotonic + ahead,
-            until: now.monotonic + remember(error, in_a_row),
+            until: now.monotonic + remembered,
         });
     }
 

@@ -15,6 +15,7 @@ mod refusal;
 mod request;
 mod response;
 mod retry_after;
+mod spelling;
 
 pub use self::{
     auth::ClientAuth, builder::ClientCredentialsBuilder, credentials::ClientCredentials,

@@ -33,20 +33,20 @@ impl Reader {
         now: SystemTime,
     ) -> Result<Token, TokenError> {
         let (head, content) = response.into_parts();
-        let succeeded = head.status.is_success();
+        let refusal = |body: &[u8]| self.refusal(&head, body, now);
         match content {
-            Content::Complete(body) if succeeded => self.token(&head, &body, now),
-            Content::Complete(body) => Err(self.refusal(&head, &body, now)),
-            Content::Broken(error) if succeeded => {
+            Content::Complete(body) if head.status.is_success() => self.token(&head, &body, now),
+            Content::Complete(body) => Err(refusal(&body)),
+            Content::Broken(error) if head.status.is_success() => {
                 let message = "the connection broke in the middle of the issuer's answer, \
                                try again later";
                 let error = self.redactor.redact_error(error);
                 Err(TokenError::new(Kind::Fetch, message).with_source(error).transient())
             }
             Content::Broken(error) => {
-                let error = self.redactor.redact_error(error);
-                Err(self.refusal(&head, b"", now).with_source(error))
+                Err(refusal(b"").with_source(self.redactor.redact_error(error)))
             }
+            Content::TooLarge if head.status.is_redirection() => Err(refusal(b"")),
             Content::TooLarge => {
                 let message = "the issuer's answer is larger than the limit, check the URL of \
                                the token endpoint or raise `response_limit`";

@@ -1,7 +1,7 @@
 //! What is kept of a request, so that it can be sent once more.
 
-use self::sealed::Sealed;
 pub(crate) use self::sealed::Saved;
+use self::sealed::Sealed;
 
 /// A replay policy for requests with a body of type `B`. Sealed: choose one of this module's.
 #[diagnostic::on_unimplemented(

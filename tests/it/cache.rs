@@ -403,7 +403,9 @@ async fn dropping_the_last_clone_ends_a_running_fetch() {
 fn without_a_runtime_there_is_a_clear_error() {
     let cache = TokenCache::new(Issuer::default());
     let mut task = tokio_test::task::spawn(cache.token());
-    let std::task::Poll::Ready(outcome) = task.poll() else { panic!("it waits for what never comes") };
+    let std::task::Poll::Ready(outcome) = task.poll() else {
+        panic!("it waits for what never comes")
+    };
     let error = outcome.unwrap_err();
     assert!(error.is_config(), "{error:?}");
     assert!(error.to_string().contains("tokio runtime"), "{error}");

@@ -7,4 +7,5 @@ mod rejection;
 mod request;
 mod support;
 mod token_endpoint;
+mod token_request;
 mod token_response;

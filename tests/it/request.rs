@@ -53,8 +53,7 @@ async fn plain_http_is_refused_before_a_token_is_fetched() {
 #[tokio::test(start_paused = true)]
 async fn plain_http_to_this_machine_is_allowed() {
     for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:80", "[::1]:8080"] {
-        let seen =
-            seen_by_inner(layer(&Issuer::default()), get(&format!("http://{host}/"))).await;
+        let seen = seen_by_inner(layer(&Issuer::default()), get(&format!("http://{host}/"))).await;
         assert_eq!(seen.headers()[AUTHORIZATION], "Bearer t1");
     }
     for host in ["localhost.example.com", "127.0.0.1.example.com", "128.0.0.1", "[::2]"] {
@@ -196,10 +195,8 @@ async fn nothing_is_fetched_until_the_response_future_is_polled() {
     let (inner, mut handle): (Mock, Handle) = mock::pair();
     handle.allow(1);
     let mut client = layer(&issuer).layer(inner);
-    let future = tower::Service::call(
-        client.ready().await.unwrap(),
-        get("https://api.example.com/"),
-    );
+    let future =
+        tower::Service::call(client.ready().await.unwrap(), get("https://api.example.com/"));
     tokio::time::sleep(seconds(1)).await;
     assert_eq!(issuer.fetches(), 0);
     drop(future);

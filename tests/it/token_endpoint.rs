@@ -3,6 +3,8 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
+    iter,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::Service;
-use tower_bearer::{BoxError, ClientCredentials, ClientCredentialsBuilder, TokenCache};
+use tower_bearer::{BoxError, ClientCredentials, ClientCredentialsBuilder, TokenCache, TokenError};
 
 pub const URL: &str = "https://issuer.example/token";
 pub const SECRET: &str = "s3cr3t+/=/7Fjfp0ZBr1KtDRbnfVdmIw";
@@ -40,7 +42,11 @@ impl TokenEndpoint {
 
     /// Credentials for this endpoint, by Basic and a secret that form-encoding changes.
     pub fn credentials(&self) -> ClientCredentialsBuilder<Self> {
-        ClientCredentials::builder(self.clone(), URL, "client", SECRET)
+        self.at(URL)
+    }
+
+    pub fn at(&self, url: &str) -> ClientCredentialsBuilder<Self> {
+        ClientCredentials::builder(self.clone(), url, "client", SECRET)
     }
 
     pub fn tokens(&self) -> TokenCache {
@@ -81,6 +87,12 @@ impl Service<Request<Full<Bytes>>> for TokenEndpoint {
     }
 }
 
+/// All that an error shows, with its causes.
+pub fn shown(error: &TokenError) -> String {
+    let causes = iter::successors(Some(error as &(dyn Error + 'static)), |e| (**e).source());
+    causes.map(|cause| format!("{cause} {cause:?} {cause:#?}\n")).collect()
+}
+
 pub fn token() -> Answer {
     json(StatusCode::OK, r#"{"access_token":"tok","token_type":"Bearer","expires_in":3600}"#)
 }
@@ -97,11 +109,7 @@ pub fn answer(
     streamed(status, headers, body(content))
 }
 
-pub fn streamed(
-    status: impl TryInto<StatusCode>,
-    headers: &[(&str, &str)],
-    body: Body,
-) -> Answer {
+pub fn streamed(status: impl TryInto<StatusCode>, headers: &[(&str, &str)], body: Body) -> Answer {
     let status = status.try_into().ok().unwrap();
     let mut response = Response::builder().status(status);
     for (name, value) in headers {

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io, iter,
+    io,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -10,18 +10,13 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower_bearer::{BoxError, ClientCredentials, Token, TokenCache, TokenError};
 
 use crate::token_endpoint::*;
-
-/// All that an error shows, with its causes.
-fn shown(error: &TokenError) -> String {
-    let causes = iter::successors(Some(error as &(dyn Error + 'static)), |e| (**e).source());
-    causes.map(|cause| format!("{cause} {cause:?} {cause:#?}\n")).collect()
-}
 
 async fn outcome(answers: impl IntoIterator<Item = Answer>) -> Result<Token, TokenError> {
     TokenEndpoint::new(answers).tokens().token().await
@@ -184,6 +179,24 @@ async fn the_issuers_words_come_without_the_secret_however_it_is_encoded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_that_a_request_keeps_secret_is_kept_out_of_errors() {
+    let mut apikey = HeaderValue::from_static("k-SENSITIVE");
+    apikey.set_sensitive(true);
+    for text in ["pw SENSITIVE", "k-SENSITIVE", "sig=SENSITIVE&tenant=a%20b"] {
+        let body = serde_json::json!({"error": "invalid_client", "error_description": text});
+        let endpoint = TokenEndpoint::new([json(401, &body.to_string())]);
+        let credentials = endpoint
+            .at(&format!("{URL}?sig=SENSITIVE&tenant=a%20b"))
+            .header(HeaderName::from_static("apikey"), apikey.clone())
+            .legacy_password_grant("me", "pw SENSITIVE");
+        let tokens = TokenCache::new(credentials.build().unwrap());
+        let error = tokens.token().await.expect_err("a token");
+        assert_eq!(error.description(), Some("[redacted]"), "{text}");
+        assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_code_is_not_garbled_by_a_secret_that_reads_like_it() {
     let endpoint = TokenEndpoint::new([json(401, r#"{"error":"invalid_client"}"#)]);
     let credentials = ClientCredentials::builder(endpoint, URL, "client", "client");
@@ -249,6 +262,32 @@ async fn deep_nesting_where_nobody_looks_does_not_spoil_a_token() {
     assert_eq!(outcome([json(200, &body)]).await.unwrap().expose(), "tok");
     let body = format!(r#"{{"access_token":{nested}}}"#);
     assert!(error([json(200, &body)]).await.is_malformed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_sound_form_is_malformed() {
+    for body in [
+        "access_token=a&access_token=a",
+        "access_token=a&expires_in=1&expires_in=1",
+        "error=a&error=b",
+        "see <a href=/?a=b&error=c>",
+        "\"access_token=a\"",
+        "access_token=a\n&b=c",
+        "token=a",
+        "access_token",
+    ] {
+        let error = error([answer(200, &[], body)]).await;
+        assert!(error.is_malformed(), "{body}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_told_as_one_whatever_its_body() {
+    let large = "x".repeat(2 << 20);
+    for body in [body(r#"{"error":"temporarily_unavailable"}"#), body(large), broken("")] {
+        let error = error([streamed(302, &[], body)]).await;
+        assert!(error.is_refused() && error.to_string().contains("redirects"), "{error:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
