@@ -3,8 +3,10 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod cache;
+mod end_to_end;
 mod rejection;
 mod request;
+mod secrets;
 mod support;
 mod token_endpoint;
 mod token_request;
