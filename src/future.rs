@@ -151,7 +151,7 @@ where
                             State::Replacing {
                                 token: Box::pin(tokens.replace(token, unsent.source())),
                                 refusal: Some(response),
-                                unsent: Some(Box::new(unsent)),
+                                unsent: Some(unsent),
                             }
                         }
                     }
@@ -196,7 +196,7 @@ impl<S, B> Unsent<S, B> {
 
 enum Judgement<S, B, RB> {
     Answer(Response<RB>),
-    Refusal(Response<RB>, Token, Unsent<S, B>),
+    Refusal(Response<RB>, Token, Box<Unsent<S, B>>),
 }
 
 impl<S, B> Sent<S, B> {
@@ -223,7 +223,8 @@ impl<S, B> Sent<S, B> {
         match copy.into_request() {
             Some(request) => {
                 let turn = Turn::Second(source);
-                Judgement::Refusal(response, token, Unsent { settings, service, request, turn })
+                let unsent = Box::new(Unsent { settings, service, request, turn });
+                Judgement::Refusal(response, token, unsent)
             }
             None => {
                 settings.tokens.reject_by(&token, source);

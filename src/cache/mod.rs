@@ -8,7 +8,7 @@ mod schedule;
 mod shared;
 mod state;
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, sync::Arc};
 
 pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
@@ -116,47 +116,37 @@ impl TokenCache {
     }
 
     /// Waits for the token.
-    pub(crate) fn acquire(self) -> impl Future<Output = Result<Token, TokenError>> + Send {
-        async move {
-            for _ in 0..STARTS {
-                let (flying, fallback) = match self.shared.look() {
-                    Look::Use(token) => return Ok(token),
-                    Look::Wait(flying, fallback) => (flying, fallback),
-                    Look::Fail(error) => return Err(error),
-                };
-                if let Some(outcome) = flying.await {
-                    return outcome.or_else(|error| self.shared.fallback(fallback).ok_or(error));
-                }
+    pub(crate) async fn acquire(self) -> Result<Token, TokenError> {
+        for _ in 0..STARTS {
+            let (flying, fallback) = match self.shared.look() {
+                Look::Use(token) => return Ok(token),
+                Look::Wait(flying, fallback) => (flying, fallback),
+                Look::Fail(error) => return Err(error),
+            };
+            if let Some(outcome) = flying.await {
+                return outcome.or_else(|error| self.shared.fallback(fallback).ok_or(error));
             }
-            Err(TokenError::lost())
         }
+        Err(TokenError::lost())
     }
 
     /// Waits for the token that takes the place of a refused one.
-    pub(crate) fn replace(
-        self,
-        refused: Token,
-        by: Source,
-    ) -> impl Future<Output = Result<Token, NotReplayed>> + Send {
-        async move {
-            for _ in 0..STARTS {
-                let flying = match self.shared.recourse(&refused, by) {
-                    Recourse::Use(token) => return Ok(token),
-                    Recourse::Wait(flying) => flying,
-                    Recourse::Cooldown => return Err(NotReplayed::Cooldown),
-                    Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
-                };
-                match flying.await {
-                    Some(Ok(token)) if token.is_same(&refused) => {
-                        return Err(NotReplayed::SameToken);
-                    }
-                    Some(Ok(token)) => return Ok(token),
-                    Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
-                    None => {}
-                }
+    pub(crate) async fn replace(self, refused: Token, by: Source) -> Result<Token, NotReplayed> {
+        for _ in 0..STARTS {
+            let flying = match self.shared.recourse(&refused, by) {
+                Recourse::Use(token) => return Ok(token),
+                Recourse::Wait(flying) => flying,
+                Recourse::Cooldown => return Err(NotReplayed::Cooldown),
+                Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
+            };
+            match flying.await {
+                Some(Ok(token)) if token.is_same(&refused) => return Err(NotReplayed::SameToken),
+                Some(Ok(token)) => return Ok(token),
+                Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
+                None => {}
             }
-            Err(NotReplayed::NoToken(TokenError::lost()))
         }
+        Err(NotReplayed::NoToken(TokenError::lost()))
     }
 
     /// A request was sent once more with this token, and was accepted.

@@ -141,15 +141,17 @@ impl ClientAuth {
         redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));
     }
 
-    /// The client would be another one to a server that encodes, or does not, unlike this method.
-    pub(super) fn depends_on_encoding(&self, client_id: &str) -> bool {
-        match &self.method {
-            Method::Basic(secret) | Method::BasicUnencoded(secret) => {
-                let secret = secret.expose_secret();
-                pair(client_id, secret) != encoded_pair(client_id, secret)
+    /// What to try at a server that reads the header otherwise, where that makes a difference.
+    pub(super) fn alternatives(&self, client_id: &str) -> Option<&'static str> {
+        let (secret, alternatives) = match &self.method {
+            Method::Basic(secret) => {
+                (secret, "`ClientAuth::basic_unencoded` or `ClientAuth::post`")
             }
-            _ => false,
-        }
+            Method::BasicUnencoded(secret) => (secret, "`ClientAuth::basic` or `ClientAuth::post`"),
+            Method::Post(_) | Method::LegacyQuery(_) | Method::None => return None,
+        };
+        let secret = secret.expose_secret();
+        (pair(client_id, secret) != encoded_pair(client_id, secret)).then_some(alternatives)
     }
 
     fn secret(&self) -> Option<&str> {

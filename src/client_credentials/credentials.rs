@@ -25,8 +25,8 @@ use crate::{
 /// Gets tokens by the OAuth 2.0 client credentials grant (RFC 6749 section 4.4).
 ///
 /// It works with any tower HTTP client that takes `Request<Full<Bytes>>`, and sends the token
-/// request through it as it is: timeouts, proxies, TLS certificates and further headers are that
-/// client's. It needs no token of its own, so do not hand in a client that this crate's layer wraps.
+/// request through it as it is: timeouts, proxies and TLS certificates are that client's. Do not
+/// hand in a client that adds this very token: it would wait for itself, and gets an error.
 ///
 /// ```
 /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -50,7 +50,7 @@ use crate::{
 /// # What is sent
 ///
 /// One `POST` with a form and `Accept: application/json`, authenticated as [`ClientAuth`] says. The
-/// [builder](ClientCredentialsBuilder) has setters for what other issuers want. A
+/// [builder](crate::ClientCredentialsBuilder) has setters for what other issuers want. A
 /// `refresh_token` in an answer is ignored: the same request is sent again for the next token.
 ///
 /// A request that got no answer, because the connection broke, or one that says it is worth
@@ -58,8 +58,8 @@ use crate::{
 /// once more after 100 to 300 ms. One with `Retry-After` is not, nor 429, `slow_down` or any
 /// refusal.
 ///
-/// Redirects are not followed, as they could carry the secret elsewhere. The client must not
-/// follow them either; tower's do not unless told to.
+/// Redirects are not followed, as they could carry the secret elsewhere. Turn that off in HTTP
+/// clients that do it by themselves, as reqwest does.
 ///
 /// # What is understood
 ///
@@ -68,7 +68,6 @@ use crate::{
 /// token in the same answer, and a token in an answer that is not 2xx is not used.
 ///
 /// [`ClientAuth`]: crate::ClientAuth
-/// [`ClientCredentialsBuilder`]: crate::ClientCredentialsBuilder
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
@@ -88,10 +87,8 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let reader = Reader {
-            redactor: self.request.redactor(),
-            depends_on_encoding: self.request.depends_on_encoding(),
-        };
+        let redactor = self.request.redactor();
+        let reader = Reader { redactor, alternatives: self.request.alternatives() };
         let mut request = self.request.draw_up()?;
         request.extensions_mut().insert(context.behind().clone());
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -5,7 +5,6 @@ use http::Uri;
 use crate::{error::TokenError, target::is_loopback};
 
 /// The URL of a token endpoint (RFC 6749 section 3.2). Its query is shown nowhere.
-#[derive(Clone)]
 pub(super) struct Endpoint {
     uri: Uri,
 }

@@ -4,7 +4,6 @@ use super::{draft::Draft, redactor::Redactor};
 use crate::error::TokenError;
 
 /// What entitles the client to a token (RFC 6749 section 1.3).
-#[derive(Clone)]
 pub(super) enum Grant {
     ClientCredentials,
     Password { username: String, password: SecretString },

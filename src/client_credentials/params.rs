@@ -16,7 +16,7 @@ const RESERVED: [&str; 8] = [
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// Additional parameters, in order.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
 }

@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn an_error_keeps_its_type_unless_it_shows_a_secret() {
         let redactor = redactor("s3cr3t");
-        let kept = redactor.redact_error(Shows::new("refused", "Refused", None));
+        let kept = redactor.redact_error(Shows::boxed("refused", "Refused", None));
         assert!(kept.is::<Shows>());
         for showing in [
-            Shows::new("no route for s3cr3t", "NoRoute", None),
-            Shows::new("no route for it", "NoRoute(s3cr3t)", None),
-            Shows::new("failed", "Failed", Some(Shows::new("no route for s3cr3t", "", None))),
+            Shows::boxed("no route for s3cr3t", "NoRoute", None),
+            Shows::boxed("no route for it", "NoRoute(s3cr3t)", None),
+            Shows::boxed("failed", "Failed", Some(Shows::boxed("no route for s3cr3t", "", None))),
         ] {
             let hidden = redactor.redact_error(showing);
             let texts: String = causes(&*hidden).map(|e| format!("{e} {e:?}")).collect();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     impl Shows {
-        fn new(display: &'static str, debug: &'static str, source: Option<BoxError>) -> BoxError {
+        fn boxed(display: &'static str, debug: &'static str, source: Option<BoxError>) -> BoxError {
             Box::new(Self { display, debug, source })
         }
     }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::borrow::Cow;
 
 use http::StatusCode;
 
@@ -25,8 +25,8 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) code: Option<String>,
     pub(super) description: Option<String>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) depends_on_encoding: bool,
+    /// Other ways to authenticate that are worth a try.
+    pub(super) alternatives: Option<&'static str>,
 }
 
 impl Refusal {
@@ -44,12 +44,9 @@ impl Refusal {
     pub(super) fn into_error(self) -> TokenError {
         let transient = is_transient(self.status, self.code.as_deref());
         let message = format!("{}, {}", self.finding(transient), self.advice(transient));
-        let mut error = TokenError::new(Kind::Answer, message).with_answer(self.status, transient);
-        if let Some(code) = self.code {
-            error = error.with_code(code, self.description);
-        }
-        match self.retry_after {
-            Some(delay) => error.retry_in(delay),
+        let error = TokenError::new(Kind::Answer, message).with_answer(self.status, transient);
+        match self.code {
+            Some(code) => error.with_code(code, self.description),
             None => error,
         }
     }
@@ -72,12 +69,10 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, transient: bool) -> &'static str {
-        if transient {
-            return "try again later";
-        }
-        match (self.code.as_deref(), self.status.as_u16()) {
-            (Some("invalid_client"), _) | (None, 401) => self.credentials_advice(),
+    fn advice(&self, transient: bool) -> Cow<'static, str> {
+        let advice = match (self.code.as_deref(), self.status.as_u16()) {
+            _ if transient => "try again later",
+            (Some("invalid_client"), _) | (None, 401) => return self.credentials_advice(),
             (Some("invalid_grant"), _) => "check the username and the password",
             (Some("unauthorized_client"), _) => {
                 "check that the client may use this grant, and its secret"
@@ -90,26 +85,28 @@ impl Refusal {
             (Some("invalid_request"), _) => {
                 "check which parameters the issuer wants and how they are sent"
             }
-            (Some("use_dpop_nonce" | "invalid_dpop_proof"), _) => {
+            (Some("use_dpop_nonce"), _) => {
                 "register the client for bearer tokens: DPoP is not supported"
             }
-            (Some(_), 401) => self.credentials_advice(),
+            (Some(_), 401) => return self.credentials_advice(),
             (Some(_), _) => "check the client's registration at the issuer",
             (None, 300..400) => "configure the URL that it redirects to: no redirect is followed",
             (None, 400 | 415) => "check which parameters it wants and how they are sent",
             (None, 403) => "check that the client may have tokens",
             (None, 404 | 405 | 410) => "check its URL",
             (None, _) => "check its URL and the client's registration",
-        }
+        };
+        advice.into()
     }
 
-    fn credentials_advice(&self) -> &'static str {
-        match self.depends_on_encoding {
-            true => {
-                "check the client id, its secret and how they are sent: form-encoding changes \
-                 them, so try `ClientAuth::basic`, `basic_unencoded` or `post`, as the issuer says"
-            }
-            false => "check the client id, its secret and how they are sent",
+    fn credentials_advice(&self) -> Cow<'static, str> {
+        let advice = "check the client id, its secret and how they are sent";
+        match self.alternatives {
+            Some(alternatives) => format!(
+                "{advice}: form-encoding changes them, so the issuer may want {alternatives}"
+            )
+            .into(),
+            None => advice.into(),
         }
     }
 }

@@ -17,7 +17,6 @@ use crate::error::TokenError;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// All that token requests are drawn up from.
-#[derive(Clone)]
 pub(super) struct TokenRequest {
     pub(super) endpoint: Endpoint,
     pub(super) client_id: String,
@@ -80,8 +79,9 @@ impl TokenRequest {
         redactor
     }
 
-    pub(super) fn depends_on_encoding(&self) -> bool {
-        self.auth.depends_on_encoding(&self.client_id)
+    /// What to try if the issuer does not know the client, should that be worth a try.
+    pub(super) fn alternatives(&self) -> Option<&'static str> {
+        self.auth.alternatives(&self.client_id)
     }
 
     fn draft(&self) -> Draft<'_> {

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use http::{Response, header::CONTENT_ENCODING, response::Parts};
+use http::{Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
 
 use super::{
     exchange::Content,
@@ -11,7 +11,7 @@ use super::{
     retry_after,
 };
 use crate::{
-    error::{Kind, TokenError},
+    error::{BoxError, Kind, TokenError},
     token::Token,
 };
 
@@ -21,8 +21,8 @@ use crate::{
 /// rest may be a token.
 pub(super) struct Reader {
     pub(super) redactor: Redactor,
-    /// The client's id or secret differs once it is form-encoded, and goes into a header.
-    pub(super) depends_on_encoding: bool,
+    /// Other ways to authenticate that are worth a try.
+    pub(super) alternatives: Option<&'static str>,
 }
 
 impl Reader {
@@ -33,36 +33,26 @@ impl Reader {
         now: SystemTime,
     ) -> Result<Token, TokenError> {
         let (head, content) = response.into_parts();
-        let refusal = |body: &[u8]| self.refusal(&head, body, now);
-        match content {
-            Content::Complete(body) if head.status.is_success() => self.token(&head, &body, now),
-            Content::Complete(body) => Err(refusal(&body)),
-            Content::Broken(error) if head.status.is_success() => {
-                let message = "the connection broke in the middle of the issuer's answer, \
-                               try again later";
-                let error = self.redactor.redact_error(error);
-                Err(TokenError::new(Kind::Fetch, message).with_source(error).transient())
-            }
-            Content::Broken(error) => {
-                Err(refusal(b"").with_source(self.redactor.redact_error(error)))
-            }
-            Content::TooLarge if head.status.is_redirection() => Err(refusal(b"")),
-            Content::TooLarge => {
-                let message = "the issuer's answer is larger than the limit, check the URL of \
-                               the token endpoint or raise `response_limit`";
-                let transient = refusal::is_transient(head.status, None);
-                Err(TokenError::new(Kind::TooLarge, message).with_answer(head.status, transient))
-            }
-        }
+        let outcome = match content {
+            Content::Complete(body) if head.status.is_success() => self.token(&head, &body),
+            Content::Complete(body) => Err(self.refusal(&head, &body)),
+            Content::Broken(error) => Err(self.broken(&head, error)),
+            Content::TooLarge if head.status.is_redirection() => Err(self.refusal(&head, b"")),
+            Content::TooLarge => Err(too_large(head.status)),
+        };
+        outcome.map_err(|error| match retry_after::read(&head.headers, now) {
+            Some(delay) => error.retry_in(delay),
+            None => error,
+        })
     }
 
-    fn token(&self, head: &Parts, body: &[u8], now: SystemTime) -> Result<Token, TokenError> {
+    fn token(&self, head: &Parts, body: &[u8]) -> Result<Token, TokenError> {
         let malformed = |message| {
             Err(TokenError::new(Kind::Malformed, message).with_answer(head.status, false))
         };
-        if let Some(encoding) = self.content_encoding(head) {
+        if let Some(coding) = self.content_coding(head) {
             return malformed(format!(
-                "the issuer's answer is encoded as `{encoding}`, let the HTTP client decode it"
+                "the issuer's answer is encoded as `{coding}`, let the HTTP client decode it"
             ));
         }
         let members = match Members::read(body) {
@@ -82,7 +72,7 @@ impl Reader {
                 if let Member::Text(token) = &members.access_token {
                     redactor.hide(token);
                 }
-                let refusal = self.plain_refusal(head, now);
+                let refusal = self.bare_refusal(head.status);
                 Err(refusal.because(code, &members.error_description, &redactor).into_error())
             }
             Err(NotACode) => malformed(
@@ -93,13 +83,13 @@ impl Reader {
         }
     }
 
-    fn refusal(&self, head: &Parts, body: &[u8], now: SystemTime) -> TokenError {
-        let refusal = self.plain_refusal(head, now);
+    fn refusal(&self, head: &Parts, body: &[u8]) -> TokenError {
+        let refusal = self.bare_refusal(head.status);
         if head.status.is_redirection() {
             return refusal.into_error();
         }
-        if let Some(encoding) = self.content_encoding(head) {
-            let unread = format!("the body of the answer is encoded as `{encoding}`");
+        if let Some(coding) = self.content_coding(head) {
+            let unread = format!("the body of the answer is encoded as `{coding}`");
             return refusal.into_error().with_source(unread);
         }
         let members = Members::read(body).unwrap_or_default();
@@ -113,18 +103,21 @@ impl Reader {
         }
     }
 
-    fn plain_refusal(&self, head: &Parts, now: SystemTime) -> Refusal {
-        Refusal {
-            status: head.status,
-            code: None,
-            description: None,
-            retry_after: retry_after::read(&head.headers, now),
-            depends_on_encoding: self.depends_on_encoding,
+    fn broken(&self, head: &Parts, error: BoxError) -> TokenError {
+        let cause = self.redactor.redact_error(error);
+        if !head.status.is_success() {
+            return self.refusal(head, b"").with_source(cause);
         }
+        let message = "the connection broke in the middle of the issuer's answer, try again later";
+        TokenError::new(Kind::Fetch, message).with_source(cause).transient()
+    }
+
+    fn bare_refusal(&self, status: StatusCode) -> Refusal {
+        Refusal { status, code: None, description: None, alternatives: self.alternatives }
     }
 
     /// A coding that the body still has on, though none was asked for.
-    fn content_encoding(&self, head: &Parts) -> Option<String> {
+    fn content_coding(&self, head: &Parts) -> Option<String> {
         let values = head.headers.get_all(CONTENT_ENCODING).iter();
         let mut codings = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
         codings
@@ -138,6 +131,13 @@ impl Reader {
         let may_have_token = text.to_ascii_lowercase().contains("token") || text.contains("eyJ");
         (text.starts_with('{') && !may_have_token).then(|| self.redactor.excerpt(text))
     }
+}
+
+fn too_large(status: StatusCode) -> TokenError {
+    let message = "the issuer's answer is larger than the limit, \
+                   check the URL of the token endpoint or raise `response_limit`";
+    let transient = refusal::is_transient(status, None);
+    TokenError::new(Kind::TooLarge, message).with_answer(status, transient)
 }
 
 /// An `error` that is none of RFC 6749's and not just another way to say that there is none.
