@@ -92,12 +92,6 @@ impl FetchContext {
     pub fn mark(&self, extensions: &mut http::Extensions) {
         extensions.insert(self.behind.clone());
     }
-
-    #[cfg(feature = "client-credentials")]
-    #[allow(dead_code)]
-    pub(crate) fn behind(&self) -> &FetchesBehind {
-        &self.behind
-    }
 }
 
 /// Why a token is fetched.
@@ -112,6 +106,18 @@ pub enum FetchReason {
     Expired,
     /// An API refused the token.
     Rejected,
+}
+
+impl FetchReason {
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Ahead => "ahead",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+        }
+    }
 }
 
 /// The caches that are waiting for a fetch. It goes along with the token request as an extension,

@@ -207,8 +207,8 @@ impl<S, B> Sent<S, B> {
             Turn::First(_) if !refused => return Judgement::Answer(response),
             Turn::First(Some(first)) => first,
             Turn::First(None) => {
-                settings.tokens.reject(&token);
-                return Judgement::Answer(not_replayed(response, NotReplayed::Body));
+                let why = settings.tokens.not_replayed(&token, Source::UNKNOWN);
+                return Judgement::Answer(not_replayed(response, why));
             }
             Turn::Second(source) => {
                 if refused {
@@ -227,8 +227,8 @@ impl<S, B> Sent<S, B> {
                 Judgement::Refusal(response, token, unsent)
             }
             None => {
-                settings.tokens.reject_by(&token, source);
-                Judgement::Answer(not_replayed(response, NotReplayed::Body))
+                let why = settings.tokens.not_replayed(&token, source);
+                Judgement::Answer(not_replayed(response, why))
             }
         }
     }

@@ -10,6 +10,7 @@ mod fetcher;
 pub mod future;
 mod layer;
 mod not_replayed;
+mod observe;
 pub mod rejection;
 pub mod replay;
 mod service;

@@ -26,9 +26,20 @@ pub enum NotReplayed {
     Cooldown,
 }
 
+impl NotReplayed {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::NoToken(_) => "no_token",
+            Self::SameToken => "same_token",
+            Self::Cooldown => "cooldown",
+        }
+    }
+}
+
 impl fmt::Display for NotReplayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the token was refused and the request was not sent once more: ")?;
+        f.write_str("the request is not sent once more: ")?;
         match self {
             Self::Body => f.write_str("its body cannot be sent again"),
             Self::NoToken(error) => error.fmt(f),

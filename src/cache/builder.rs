@@ -9,7 +9,7 @@ use super::{
     schedule::Policy,
     shared::{Shared, WallClock},
 };
-use crate::fetcher::TokenFetcher;
+use crate::{fetcher::TokenFetcher, observe::Name};
 
 /// Sets when a token is good enough, and for how long a fetch may run.
 ///
@@ -27,6 +27,7 @@ use crate::fetcher::TokenFetcher;
 pub struct TokenCacheBuilder {
     policy: Policy,
     wall_clock: WallClock,
+    name: Name,
 }
 
 impl TokenCacheBuilder {
@@ -39,6 +40,7 @@ impl TokenCacheBuilder {
                 fetch_timeout: Duration::from_secs(10),
             },
             wall_clock: Arc::new(SystemTime::now),
+            name: "default".into(),
         }
     }
 
@@ -87,14 +89,24 @@ impl TokenCacheBuilder {
         self
     }
 
+    /// What the cache is called in spans, events and metrics, where there are several. It is not
+    /// a secret. Default: `default`.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// A cache over this fetcher. Nothing is fetched until somebody needs a token.
     pub fn build(self, fetcher: impl TokenFetcher) -> TokenCache {
-        TokenCache::over(Shared::new(Arc::new(fetcher), self.policy, self.wall_clock))
+        TokenCache::over(Shared::new(Arc::new(fetcher), self.policy, self.wall_clock, self.name))
     }
 }
 
 impl fmt::Debug for TokenCacheBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCacheBuilder").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("TokenCacheBuilder")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }

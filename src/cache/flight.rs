@@ -15,18 +15,29 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{error::TokenError, token::Token};
+use crate::{
+    error::TokenError,
+    fetcher::FetchReason,
+    observe::{self, FetchId, Name},
+    token::Token,
+};
 
 /// How much longer than the fetch its waiters wait, should its runtime have stopped turning.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) type Outcome = Result<Token, TokenError>;
 
+/// What a fetch is for, for those who watch.
+pub(super) struct Errand {
+    pub(super) name: Name,
+    pub(super) reason: FetchReason,
+}
+
 /// A fetch under way. Dropping it ends the fetch.
 #[derive(Debug)]
 pub(super) struct Flight {
     number: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<(Outcome, FetchId)>>,
     given_up: Instant,
     task: AbortHandle,
 }
@@ -37,14 +48,18 @@ impl Flight {
         runtime: &Handle,
         number: u64,
         deadline: Instant,
+        errand: Errand,
         fetch: impl Future<Output = Outcome> + Send + 'static,
         land: impl FnOnce(&Outcome) + Send + 'static,
     ) -> Self {
         let (landed, outcome) = watch::channel(None);
         let task = runtime.spawn(async move {
-            let outcome = caught(fetch).await;
+            let started = Instant::now();
+            let observed = observe::Fetch::start(&errand.name, errand.reason);
+            let outcome = observed.run(caught(fetch)).await;
+            let id = observed.end(&outcome, started.elapsed());
             land(&outcome);
-            landed.send_replace(Some(outcome));
+            landed.send_replace(Some((outcome, id)));
         });
         Self { number, outcome, given_up: deadline + GRACE, task: task.abort_handle() }
     }
@@ -64,7 +79,9 @@ impl Flight {
         let given_up = self.given_up;
         async move {
             let landed = timeout_at(given_up, outcome.wait_for(Option::is_some)).await.ok()?;
-            landed.ok()?.clone()
+            let (outcome, fetch) = landed.ok()?.clone()?;
+            fetch.waited_for();
+            Some(outcome)
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
     not_replayed::NotReplayed,
+    observe,
     token::Token,
 };
 
@@ -43,6 +44,8 @@ const STARTS: usize = 3;
 ///
 /// Nothing runs while nobody asks: the cache has no task of its own but the fetch under way,
 /// which ends with the last clone.
+///
+#[doc = include_str!("../docs/observability.md")]
 #[derive(Clone)]
 pub struct TokenCache {
     shared: Arc<Shared>,
@@ -102,11 +105,7 @@ impl TokenCache {
     ///
     /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
     pub fn reject(&self, token: &Token) {
-        self.reject_by(token, Source::UNKNOWN);
-    }
-
-    pub(crate) fn reject_by(&self, token: &Token, by: Source) {
-        self.shared.reject(token, by);
+        self.shared.reject(token, Source::UNKNOWN);
     }
 
     /// The token, if nobody has to wait for it.
@@ -132,21 +131,19 @@ impl TokenCache {
 
     /// Waits for the token that takes the place of a refused one.
     pub(crate) async fn replace(self, refused: Token, by: Source) -> Result<Token, NotReplayed> {
-        for _ in 0..STARTS {
-            let flying = match self.shared.recourse(&refused, by) {
-                Recourse::Use(token) => return Ok(token),
-                Recourse::Wait(flying) => flying,
-                Recourse::Cooldown => return Err(NotReplayed::Cooldown),
-                Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
-            };
-            match flying.await {
-                Some(Ok(token)) if token.is_same(&refused) => return Err(NotReplayed::SameToken),
-                Some(Ok(token)) => return Ok(token),
-                Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
-                None => {}
-            }
+        let replacement = self.replacement(&refused, by).await;
+        match &replacement {
+            Ok(_) => observe::replaced(self.shared.name()),
+            Err(why) => observe::not_replaced(self.shared.name(), why),
         }
-        Err(NotReplayed::NoToken(TokenError::lost()))
+        replacement
+    }
+
+    /// A request with this token was refused, and cannot be sent once more.
+    pub(crate) fn not_replayed(&self, refused: &Token, by: Source) -> NotReplayed {
+        self.shared.reject(refused, by);
+        observe::not_replaced(self.shared.name(), &NotReplayed::Body);
+        NotReplayed::Body
     }
 
     /// A request was sent once more with this token, and was accepted.
@@ -157,11 +154,30 @@ impl TokenCache {
     /// A request was sent once more with this token, and was refused again.
     pub(crate) fn refused_again(&self, token: &Token, by: Source) {
         self.shared.refused_again(token, by);
+        observe::refused_again(self.shared.name());
     }
 
     /// A request that is part of a fetch for this cache would wait for itself.
     pub(crate) fn waits_for(&self, fetches: &FetchesBehind) -> bool {
         fetches.contains(self.shared.id())
+    }
+
+    async fn replacement(&self, refused: &Token, by: Source) -> Result<Token, NotReplayed> {
+        for _ in 0..STARTS {
+            let flying = match self.shared.recourse(refused, by) {
+                Recourse::Use(token) => return Ok(token),
+                Recourse::Wait(flying) => flying,
+                Recourse::Cooldown => return Err(NotReplayed::Cooldown),
+                Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
+            };
+            match flying.await {
+                Some(Ok(token)) if token.is_same(refused) => return Err(NotReplayed::SameToken),
+                Some(Ok(token)) => return Ok(token),
+                Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
+                None => {}
+            }
+        }
+        Err(NotReplayed::NoToken(TokenError::lost()))
     }
 
     fn over(shared: Shared) -> Self {

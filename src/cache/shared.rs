@@ -14,13 +14,14 @@ use tokio::{runtime::Handle, time::Instant};
 use super::{
     cooldown::Source,
     entry::{Entry, Moment},
-    flight::{Flight, Outcome},
+    flight::{Errand, Flight, Outcome},
     schedule::{FOREVER, Phase, Policy, Windows},
     state::{State, Step},
 };
 use crate::{
     error::TokenError,
     fetcher::{DynFetcher, FetchContext, FetchReason, FetchesBehind},
+    observe::{self, Name},
     token::Token,
 };
 
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
     wall_clock: WallClock,
+    name: Name,
 }
 
 /// What there is for a caller.
@@ -61,9 +63,14 @@ pub(super) enum Recourse {
 pub(super) type Flying = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
 impl Shared {
-    pub(super) fn new(fetcher: Arc<dyn DynFetcher>, policy: Policy, wall_clock: WallClock) -> Self {
+    pub(super) fn new(
+        fetcher: Arc<dyn DynFetcher>,
+        policy: Policy,
+        wall_clock: WallClock,
+        name: Name,
+    ) -> Self {
         let current = ArcSwapOption::empty();
-        Self { current, state: Mutex::default(), fetcher, policy, wall_clock }
+        Self { current, state: Mutex::default(), fetcher, policy, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -85,20 +92,27 @@ impl Shared {
         let now = self.now();
         let current = self.current.load_full();
         let mut state = self.lock();
-        match state.step(current.as_ref(), now) {
+        let (entry, kept) = match state.step(current.as_ref(), now) {
             Step::Use(entry) => {
                 entry.settle(now);
-                Some(entry.token.clone())
+                (entry, false)
             }
+            Step::Keep(entry) => (entry, true),
             Step::Refresh(entry, reason) => {
                 if let Ok(runtime) = Handle::try_current() {
                     self.launch(&mut state, &runtime, reason, now);
                     entry.settle(now);
                 }
-                Some(entry.token.clone())
+                (entry, false)
             }
-            Step::Wait(..) | Step::Fail(_) => None,
+            Step::Wait(..) | Step::Fail(_) => return None,
+        };
+        drop(state);
+        observe::expires_in(&self.name, entry.remaining(now));
+        if kept {
+            observe::kept(&self.name);
         }
+        Some(entry.token.clone())
     }
 
     /// The token, or the fetch to wait for, which is started if need be.
@@ -114,7 +128,9 @@ impl Shared {
         let current = self.current.load_full();
         let mut state = self.lock();
         match state.step(current.as_ref(), now) {
-            Step::Use(entry) | Step::Refresh(entry, _) => Look::Use(entry.token.clone()),
+            Step::Use(entry) | Step::Keep(entry) | Step::Refresh(entry, _) => {
+                Look::Use(entry.token.clone())
+            }
             Step::Wait(reason, fallback) => {
                 Look::Wait(self.join(&mut state, &runtime, reason, now), fallback.cloned())
             }
@@ -184,7 +200,13 @@ impl Shared {
     /// The token to fall back to, unless it has expired meanwhile.
     pub(super) fn fallback(&self, entry: Option<Arc<Entry>>) -> Option<Token> {
         let now = self.now();
-        entry.filter(|entry| entry.phase(now) != Phase::Expired).map(|entry| entry.token.clone())
+        let entry = entry.filter(|entry| entry.phase(now) != Phase::Expired)?;
+        observe::kept(&self.name);
+        Some(entry.token.clone())
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
     }
 
     fn join(
@@ -237,7 +259,8 @@ impl Shared {
         };
         let deadline = began.monotonic + timeout;
         let fetch = FETCHES.scope(behind, fetch);
-        state.flight = Some(Flight::launch(runtime, number, deadline, fetch, land));
+        let errand = Errand { name: self.name.clone(), reason };
+        state.flight = Some(Flight::launch(runtime, number, deadline, errand, fetch, land));
     }
 
     fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
@@ -314,6 +337,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache")
+            .field("name", &self.name)
             .field("current", &self.current.load().as_ref().map(|entry| &entry.token))
             .field("policy", &self.policy)
             .finish_non_exhaustive()

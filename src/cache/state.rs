@@ -38,6 +38,8 @@ pub(super) struct Failure {
 /// What to do for a caller.
 pub(super) enum Step<'a> {
     Use(&'a Entry),
+    /// Use a token that was to be replaced by now, as no other can be had.
+    Keep(&'a Entry),
     /// Use the token, and get another behind it.
     Refresh(&'a Entry, FetchReason),
     /// Get another token first. If that fails, use the fallback.
@@ -69,7 +71,7 @@ impl State {
             Phase::Fresh => Step::Use(entry),
             Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry),
             Phase::Due => Step::Refresh(entry, reason),
-            Phase::Spent | Phase::Expired if failure.is_some() => Step::Use(entry),
+            Phase::Spent | Phase::Expired if failure.is_some() => Step::Keep(entry),
             Phase::Spent | Phase::Expired => Step::Wait(reason, Some(entry)),
         }
     }

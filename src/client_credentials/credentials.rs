@@ -90,7 +90,7 @@ impl<C> ClientCredentials<C> {
         let redactor = self.request.redactor();
         let reader = Reader { redactor, alternatives: self.request.alternatives() };
         let mut request = self.request.draw_up()?;
-        request.extensions_mut().insert(context.behind().clone());
+        context.mark(request.extensions_mut());
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match exchange(client, request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),

@@ -57,26 +57,24 @@ impl<'a> Draft<'a> {
         endpoint: &Endpoint,
         overriding: &HeaderMap,
     ) -> Result<Request<Full<Bytes>>, TokenError> {
-        let body = encode(&self.body);
-        let mut request = Request::new(Full::from(body));
+        let mut request = Request::new(Full::from(encode(&self.body)));
         *request.uri_mut() = endpoint.uri_with(&encode(&self.query))?;
         *request.headers_mut() = self.headers;
         let headers = request.headers_mut();
-        match self.shape {
+        let method = match self.shape {
             Shape::Form => {
                 headers.insert(CONTENT_TYPE, FORM);
+                Method::POST
             }
-            // hyper sends no length for an empty body, and servers answer 411.
             Shape::Query => {
+                // hyper sends no length for an empty body, and servers answer 411.
                 headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                Method::POST
             }
-            Shape::Get => {}
-        }
-        headers.extend(overriding.clone());
-        *request.method_mut() = match self.shape {
-            Shape::Form | Shape::Query => Method::POST,
             Shape::Get => Method::GET,
         };
+        headers.extend(overriding.clone());
+        *request.method_mut() = method;
         Ok(request)
     }
 }

@@ -3,11 +3,15 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod cache;
+mod client_credentials;
 mod end_to_end;
+mod observe;
 mod rejection;
 mod request;
 mod secrets;
 mod support;
 mod token_endpoint;
+mod token_failure;
 mod token_request;
 mod token_response;
+mod wire;

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     error::Error,
-    iter,
+    io, iter,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use tower::Service;
 use tower_bearer::{BoxError, ClientCredentials, ClientCredentialsBuilder, TokenCache, TokenError};
@@ -120,4 +121,26 @@ pub fn streamed(status: impl TryInto<StatusCode>, headers: &[(&str, &str)], body
 
 pub fn body(content: impl Into<Bytes>) -> Body {
     Full::new(content.into()).map_err(|never| match never {}).boxed()
+}
+
+/// A body that breaks after this much.
+pub fn broken(start: &'static str) -> Body {
+    Broken(Some(Bytes::from(start))).boxed()
+}
+
+struct Broken(Option<Bytes>);
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(Some(match self.0.take() {
+            Some(start) => Ok(Frame::data(start)),
+            None => Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
+        }))
+    }
 }

@@ -1,20 +1,11 @@
 //! What is made of a token endpoint's answers.
 
-use std::{
-    error::Error,
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use http_body::Frame;
-use http_body_util::BodyExt;
 use serde_json::Value;
-use tower_bearer::{BoxError, ClientCredentials, Token, TokenCache, TokenError};
+use tower_bearer::{ClientCredentials, Token, TokenCache, TokenError};
 
 use crate::token_endpoint::*;
 
@@ -294,76 +285,4 @@ async fn a_redirect_is_told_as_one_whatever_its_body() {
 async fn escaped_member_names_are_the_same_names() {
     let body = r#"{"access\u005ftoken":"tok","access_token":"other"}"#;
     assert!(error([json(200, body)]).await.is_malformed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_may_pass_is_tried_once_more() {
-    for first in [
-        json(503, ""),
-        json(408, ""),
-        json(520, "<html>"),
-        json(500, r#"{"error":"server_error"}"#),
-        json(400, r#"{"error":"temporarily_unavailable"}"#),
-        streamed(200, &[], broken(r#"{"access_token":"t"#)),
-        streamed(502, &[], broken("<html>")),
-        Answer::Error("connection reset".into()),
-    ] {
-        let endpoint = TokenEndpoint::new([first, token()]);
-        assert_eq!(endpoint.tokens().token().await.unwrap().expose(), "tok");
-        assert_eq!(endpoint.requests(), 2);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_second_failure_is_the_last() {
-    let endpoint = TokenEndpoint::new([json(503, ""), Answer::Error("connection reset".into())]);
-    let before = tokio::time::Instant::now();
-    let error = endpoint.tokens().token().await.expect_err("a token");
-    assert!(error.is_transient() && error.status().is_none());
-    let paused = before.elapsed();
-    assert!((Duration::from_millis(100)..=Duration::from_millis(301)).contains(&paused));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_refused_or_asked_for_time_is_not_tried_again() {
-    let retry = [("retry-after", "1")];
-    for only in [
-        json(400, r#"{"error":"invalid_request"}"#),
-        json(401, ""),
-        json(501, ""),
-        json(307, ""),
-        json(429, ""),
-        json(400, r#"{"error":"slow_down"}"#),
-        json(503, r#"{"error":"invalid_client"}"#),
-        answer(503, &retry, ""),
-        answer(400, &retry, r#"{"error":"temporarily_unavailable"}"#),
-        json(200, "{}"),
-        streamed(401, &[], broken("")),
-    ] {
-        let endpoint = TokenEndpoint::new([only, token()]);
-        endpoint.tokens().token().await.expect_err("a token");
-        assert_eq!(endpoint.requests(), 1);
-    }
-}
-
-/// A body that breaks after this much.
-fn broken(start: &'static str) -> Body {
-    Broken(Some(Bytes::from(start))).boxed()
-}
-
-struct Broken(Option<Bytes>);
-
-impl http_body::Body for Broken {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(Some(match self.0.take() {
-            Some(start) => Ok(Frame::data(start)),
-            None => Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
-        }))
-    }
 }

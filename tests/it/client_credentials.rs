@@ -1,0 +1,107 @@
+//! What is refused before anything is sent, and what is shown of the rest.
+
+use http::{
+    HeaderName, HeaderValue,
+    header::{AUTHORIZATION, CONTENT_LENGTH},
+};
+use tower_bearer::{ClientAuth, ClientCredentials};
+
+use crate::token_endpoint::*;
+
+#[test]
+fn what_cannot_work_is_refused_when_it_is_built() {
+    let with_url = |url: &str| TokenEndpoint::default().at(url).build();
+    let with = |auth: ClientAuth| {
+        ClientCredentials::builder(TokenEndpoint::default(), URL, "client", auth)
+    };
+    let credentials = || TokenEndpoint::default().credentials();
+    let value = || HeaderValue::from_static("v-SENSITIVE");
+    for (what, outcome) in [
+        ("no URL", with_url("issuer.example/token?SENSITIVE")),
+        ("no host", with_url("https:///token?SENSITIVE")),
+        ("a space", with_url("https://issuer.example/to ken?SENSITIVE")),
+        ("a fragment", with_url("https://issuer.example/token?SENSITIVE#SENSITIVE")),
+        ("a user", with_url("https://me:SENSITIVE@issuer.example/token?SENSITIVE")),
+        ("another scheme", with_url("ftp://issuer.example/token?SENSITIVE")),
+        ("a double grant_type", with_url("https://issuer.example/token?grant_type=SENSITIVE")),
+        (
+            "an empty id",
+            ClientCredentials::builder(TokenEndpoint::default(), URL, "", SECRET).build(),
+        ),
+        (
+            "an id with a colon",
+            ClientCredentials::builder(
+                TokenEndpoint::default(),
+                URL,
+                "a:b",
+                ClientAuth::basic_unencoded(SECRET),
+            )
+            .build(),
+        ),
+        ("a quoted scope", credentials().scope("\"SENSITIVE\"").build()),
+        ("a scope of two lines", credentials().scope("SENSITIVE\nb").build()),
+        ("the client's secret again", credentials().param("client_secret", "SENSITIVE").build()),
+        ("the grant again", credentials().param("grant_type", "SENSITIVE").build()),
+        ("an assertion", credentials().param("client_assertion", "SENSITIVE").build()),
+        ("a parameter twice", credentials().param("a", "SENSITIVE").param("a", "b").build()),
+        (
+            "a resource with fragment",
+            credentials().param("resource", "https://a#SENSITIVE").build(),
+        ),
+        ("an authorization header", credentials().header(AUTHORIZATION, value()).build()),
+        ("a content-length", credentials().header(CONTENT_LENGTH, value()).build()),
+        ("post without a form", with(ClientAuth::post(SECRET)).params_in_query().build()),
+        ("post in a GET", with(ClientAuth::post(SECRET)).legacy_get().build()),
+        (
+            "a password in the query",
+            credentials().legacy_password_grant("me", SECRET).params_in_query().build(),
+        ),
+        ("an empty username", credentials().legacy_password_grant("", SECRET).build()),
+        ("a query too long", credentials().param("a", "b".repeat(70_000)).legacy_get().build()),
+    ] {
+        let error = outcome.expect_err(what);
+        assert!(error.is_config() && !error.is_transient(), "{what}: {error:?}");
+        assert!(
+            !shown(&error).contains("SENSITIVE") && !shown(&error).contains(SECRET),
+            "{what}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn the_first_problem_is_the_one_that_is_reported() {
+    let credentials = TokenEndpoint::default().credentials();
+    let error = credentials.scope("\"").param("scope", "a").build().expect_err("two problems");
+    assert!(error.to_string().starts_with("the scope"), "{error}");
+}
+
+#[test]
+fn plain_http_is_for_loopback_and_for_those_who_ask_for_it() {
+    let at = |url: &str| TokenEndpoint::default().at(url);
+    let error = at("http://issuer.example/token?SENSITIVE").build().expect_err("plain http");
+    assert!(error.is_insecure() && error.to_string().contains("allow_http"), "{error}");
+    assert!(!shown(&error).contains("SENSITIVE"), "{error:?}");
+    assert!(at("http://issuer.example/token").allow_http().build().is_ok());
+    for loopback in ["localhost", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"] {
+        assert!(at(&format!("http://{loopback}/token")).build().is_ok(), "{loopback}");
+    }
+}
+
+#[test]
+fn debug_shows_neither_secret_nor_query() {
+    let mut apikey = HeaderValue::from_static("SENSITIVE");
+    apikey.set_sensitive(true);
+    let builder = TokenEndpoint::default()
+        .at("https://issuer.example:8443/token?SENSITIVE")
+        .param("x", "SENSITIVE")
+        .header(HeaderName::from_static("apikey"), apikey)
+        .legacy_password_grant("me", SECRET);
+    let texts = [
+        format!("{builder:?} {builder:#?}"),
+        format!("{:?}", builder.build().unwrap()),
+        format!("{:?} {:?}", ClientAuth::basic(SECRET), ClientAuth::legacy_query(SECRET)),
+    ];
+    for text in texts {
+        assert!(!text.contains("SENSITIVE") && !text.contains(SECRET), "{text}");
+    }
+}
