@@ -398,37 +398,3 @@ async fn dropping_the_last_clone_ends_a_running_fetch() {
     settle().await;
     assert_eq!(issuer.lock().in_flight, 0);
 }
-
-#[test]
-fn without_a_runtime_there_is_a_clear_error() {
-    let cache = TokenCache::new(Issuer::default());
-    let mut task = tokio_test::task::spawn(cache.token());
-    let std::task::Poll::Ready(outcome) = task.poll() else {
-        panic!("it waits for what never comes")
-    };
-    let error = outcome.unwrap_err();
-    assert!(error.is_config(), "{error:?}");
-    assert!(error.to_string().contains("tokio runtime"), "{error}");
-}
-
-#[test]
-fn a_fetch_whose_runtime_is_shut_down_is_started_again_on_another() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let issuer = Issuer::of(seconds(300));
-    issuer.trouble(Trouble::Hangs);
-    let cache = TokenCache::new(issuer.clone());
-    let first = runtime();
-    first.block_on(async {
-        let _ = tokio::time::timeout(Duration::from_millis(10), cache.token()).await;
-    });
-    let second = std::thread::spawn({
-        let cache = cache.clone();
-        move || runtime().block_on(async move { token(&cache).await })
-    });
-    while issuer.fetches() < 1 {
-        std::thread::yield_now();
-    }
-    issuer.trouble(None);
-    drop(first);
-    assert_eq!(second.join().unwrap(), "t1");
-}

@@ -8,6 +8,7 @@ mod end_to_end;
 mod observe;
 mod rejection;
 mod request;
+mod runtimes;
 mod secrets;
 mod support;
 mod token_endpoint;
