@@ -36,10 +36,10 @@ async fn a_fresh_token_is_used_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_due_token_is_used_at_once_while_one_refresh_runs_behind_it() {
-    let issuer = Issuer::of(seconds(300)).latency(seconds(2));
+    let issuer = Issuer::of(seconds(3600)).latency(seconds(2));
     let cache = TokenCache::new(issuer.clone());
     token(&cache).await;
-    advance(seconds(267)).await;
+    advance(seconds(3500)).await;
     let before = Instant::now();
     for _ in 0..10 {
         assert_eq!(token(&cache).await, "t1");
@@ -184,6 +184,7 @@ async fn a_fetcher_that_panics_fails_the_fetch_and_does_not_poison_the_cache() {
     let cache = TokenCache::new(issuer.clone());
     let (a, b) = tokio::join!(cache.token(), cache.token());
     assert!(a.unwrap_err().is_transient() && b.unwrap_err().is_transient());
+    assert_eq!(issuer.fetches(), 1);
     issuer.trouble(None);
     advance(seconds(2)).await;
     assert_eq!(token(&cache).await, "t1");
@@ -290,21 +291,39 @@ async fn a_token_that_expires_while_it_is_fetched_serves_its_waiters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_refresh_ahead_costs_nobody_anything() {
-    let issuer = Issuer::of(seconds(300));
+async fn a_failed_refresh_ahead_costs_nobody_anything_and_backs_off() {
+    let issuer = Issuer::of(seconds(3600));
     let cache = TokenCache::new(issuer.clone());
     token(&cache).await;
     issuer.trouble(Trouble::Down);
+    advance(seconds(3300)).await;
     let started = Instant::now();
-    while Instant::now() - started < seconds(299) {
+    while Instant::now() - started < seconds(269) {
+        let asked = Instant::now();
         assert_eq!(token(&cache).await, "t1");
+        assert_eq!(Instant::now(), asked, "somebody waited");
         settle().await;
         advance(Duration::from_millis(100)).await;
     }
-    assert!(issuer.fetches() < 60, "{} fetches", issuer.fetches());
+    // At most one a second would be without any back-off.
+    assert!((2..60).contains(&issuer.fetches()), "{} fetches", issuer.fetches());
     issuer.trouble(None);
-    advance(seconds(6)).await;
+    advance(seconds(31)).await;
     assert_eq!(token(&cache).await, "t2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inside_the_margin_a_token_is_used_if_the_fetch_fails() {
+    let issuer = Issuer::of(seconds(3600)).latency(seconds(2));
+    let cache = TokenCache::new(issuer.clone());
+    token(&cache).await;
+    issuer.trouble(Trouble::Refuses);
+    advance(seconds(3580)).await;
+    let asked = Instant::now();
+    assert_eq!(token(&cache).await, "t1");
+    assert_eq!(Instant::now() - asked, seconds(2));
+    assert_eq!(token(&cache).await, "t1");
+    assert_eq!(Instant::now() - asked, seconds(2), "the failure is remembered");
 }
 
 #[tokio::test(start_paused = true)]

@@ -230,3 +230,28 @@ async fn a_refused_request_gives_its_permit_back() {
     let other = tokio::time::timeout(seconds(1), send(&mut other, get("https://api/"))).await;
     assert!(other.is_ok(), "the permit was held");
 }
+
+/// The mock panics if a clone is called that was not readied.
+#[tokio::test(start_paused = true)]
+async fn a_hit_calls_the_instance_that_was_readied() {
+    for layer in [layer(&Issuer::default()), layer(&Issuer::default()).overwrite()] {
+        let (inner, mut handle): (Mock, Handle) = mock::pair();
+        let mut client = layer.clone().layer(inner.clone());
+        let mut once = layer.no_replay().layer(inner);
+        for _ in 0..3 {
+            for first in [true, false] {
+                let request = get("https://api.example.com/");
+                let call = async {
+                    match first {
+                        true => send(&mut client, request).await,
+                        false => send(&mut once, request).await,
+                    }
+                };
+                let (response, ()) = tokio::join!(call, async {
+                    handle.next_request().await.unwrap().1.send_response(answer(200));
+                });
+                assert_eq!(response.unwrap().status(), StatusCode::OK);
+            }
+        }
+    }
+}
