@@ -3,13 +3,12 @@
 use std::{
     fmt,
     future::Future,
-    hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, header::AUTHORIZATION, request};
+use http::{Request, Response, StatusCode, header::AUTHORIZATION, request};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -51,6 +50,7 @@ pin_project! {
         Readying {
             token: Option<Token>,
             unsent: Option<Box<Unsent<S, B>>>,
+            waited: bool,
         },
         Calling {
             #[pin]
@@ -74,6 +74,8 @@ pub(crate) struct Unsent<S, B> {
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) turn: Turn<RequestCopy<B>>,
+    /// Its token expired once already while the service was busy.
+    pub(crate) renewed: bool,
 }
 
 /// What a request leaves behind that the inner service has.
@@ -105,8 +107,7 @@ where
 
     /// Nothing happens before the first poll.
     pub(crate) fn acquiring(unsent: Unsent<S, B>) -> Self {
-        let token = Box::pin(unsent.settings.tokens.clone().acquire());
-        Self { state: State::Acquiring { token, unsent: Some(Box::new(unsent)) } }
+        Self { state: State::acquiring(Box::new(unsent)) }
     }
 
     /// Without `sent`, the response is the caller's as it is.
@@ -115,9 +116,20 @@ where
     }
 }
 
+impl<S, B, F, Res> State<S, B, F, Res> {
+    fn acquiring(unsent: Box<Unsent<S, B>>) -> Self {
+        let token = Box::pin(unsent.settings.tokens.clone().acquire());
+        Self::Acquiring { token, unsent: Some(unsent) }
+    }
+
+    fn readying(token: Token, unsent: Option<Box<Unsent<S, B>>>) -> Self {
+        Self::Readying { token: Some(token), unsent, waited: false }
+    }
+}
+
 impl<S, B, RB> Future for ResponseFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Output = Result<Response<RB>, BoxError>;
@@ -132,14 +144,22 @@ where
                 }
                 StateProj::Acquiring { token, unsent } => {
                     let token = ready!(token.as_mut().poll(cx))?;
-                    State::Readying { token: Some(token), unsent: unsent.take() }
+                    State::readying(token, unsent.take())
                 }
-                StateProj::Readying { token, unsent } => {
+                StateProj::Readying { token, unsent, waited } => {
                     let waiting = unsent.as_mut().expect(ENDED);
-                    ready!(waiting.service.poll_ready(cx)).map_err(Into::into)?;
-                    let unsent = unsent.take().expect(ENDED);
-                    let (future, sent) = unsent.send(token.take().expect(ENDED));
-                    State::Calling { future, sent: Some(sent) }
+                    if waiting.service.poll_ready(cx).map_err(Into::into)?.is_pending() {
+                        *waited = true;
+                        return Poll::Pending;
+                    }
+                    let (token, unsent) = (token.take().expect(ENDED), unsent.take().expect(ENDED));
+                    match unsent.renew(token, *waited) {
+                        Renewal::Send(token, unsent) => {
+                            let (future, sent) = unsent.send(token);
+                            State::Calling { future, sent: Some(sent) }
+                        }
+                        Renewal::Acquire(unsent) => State::acquiring(unsent),
+                    }
                 }
                 StateProj::Calling { future, sent } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
@@ -158,7 +178,7 @@ where
                 }
                 StateProj::Replacing { token, refusal, unsent } => {
                     match ready!(token.as_mut().poll(cx)) {
-                        Ok(token) => State::Readying { token: Some(token), unsent: unsent.take() },
+                        Ok(token) => State::readying(token, unsent.take()),
                         Err(why) => {
                             let response = refusal.take().expect(ENDED);
                             return Poll::Ready(Ok(not_replayed(response, why)));
@@ -171,7 +191,34 @@ where
     }
 }
 
+enum Renewal<S, B> {
+    Send(Token, Box<Unsent<S, B>>),
+    Acquire(Box<Unsent<S, B>>),
+}
+
 impl<S, B> Unsent<S, B> {
+    /// The service may have taken its time to become ready, so that the token has expired
+    /// meanwhile. To wait for another, the readied instance has to go; that happens once, as a
+    /// token may live for less time than that service takes.
+    fn renew(mut self: Box<Self>, token: Token, waited: bool) -> Renewal<S, B>
+    where
+        S: Clone,
+    {
+        if !waited || !matches!(self.turn, Turn::First(_)) {
+            return Renewal::Send(token, self);
+        }
+        let tokens = &self.settings.tokens;
+        match tokens.at_once().or_else(|| tokens.peek()) {
+            Some(token) => Renewal::Send(token, self),
+            None if self.renewed => Renewal::Send(token, self),
+            None => {
+                self.renewed = true;
+                self.service = self.service.clone();
+                Renewal::Acquire(self)
+            }
+        }
+    }
+
     /// The service has been readied.
     fn send(mut self, token: Token) -> (S::Future, Sent<S, B>)
     where
@@ -207,23 +254,23 @@ impl<S, B> Sent<S, B> {
             Turn::First(_) if !refused => return Judgement::Answer(response),
             Turn::First(Some(first)) => first,
             Turn::First(None) => {
-                let why = settings.tokens.not_replayed(&token, Source::UNKNOWN);
+                let why = settings.tokens.not_replayed(&token, settings.source(None));
                 return Judgement::Answer(not_replayed(response, why));
             }
             Turn::Second(source) => {
                 if refused {
                     settings.tokens.refused_again(&token, source);
-                } else {
-                    settings.tokens.accepted(&token);
+                } else if !says_nothing(response.status()) {
+                    settings.tokens.accepted(&token, source);
                 }
                 return Judgement::Answer(response);
             }
         };
-        let source = copy.source();
+        let source = settings.source(copy.parts.uri.authority());
         match copy.into_request() {
             Some(request) => {
                 let turn = Turn::Second(source);
-                let unsent = Box::new(Unsent { settings, service, request, turn });
+                let unsent = Box::new(Unsent { settings, service, request, turn, renewed: false });
                 Judgement::Refusal(response, token, unsent)
             }
             None => {
@@ -235,13 +282,6 @@ impl<S, B> Sent<S, B> {
 }
 
 impl<B> RequestCopy<B> {
-    /// Whoever answers for this authority is judged by itself.
-    fn source(&self) -> Source {
-        let mut hasher = DefaultHasher::new();
-        self.parts.uri.authority().hash(&mut hasher);
-        Source(hasher.finish())
-    }
-
     fn into_request(self) -> Option<Request<B>> {
         Some(Request::from_parts(self.parts, self.body.into_body()?))
     }
@@ -250,6 +290,11 @@ impl<B> RequestCopy<B> {
 /// Replaces whatever there is, so that exactly one value is sent.
 pub(crate) fn attach<B>(request: &mut Request<B>, token: &Token) {
     request.headers_mut().insert(AUTHORIZATION, token.header_value().clone());
+}
+
+/// Whether the token was good is not what this answer is about.
+fn says_nothing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 fn not_replayed<RB>(mut response: Response<RB>, why: NotReplayed) -> Response<RB> {

@@ -10,7 +10,7 @@ use crate::{
     replay::{CloneBody, NoReplay},
     service::BearerAuth,
     settings::Settings,
-    target::{Origin, Target},
+    target::Origin,
 };
 
 /// Sends a bearer token with every request of an HTTP client, and heals a refused token.
@@ -62,12 +62,7 @@ pub struct BearerAuthLayer<R = CloneBody> {
 impl BearerAuthLayer {
     /// Attaches tokens from this cache, or from a cache made over this fetcher.
     pub fn new(tokens: impl Into<TokenCache>) -> Self {
-        let settings = Settings {
-            tokens: tokens.into(),
-            target: Target::default(),
-            rejection: Rejection::Unauthorized,
-        };
-        Self { settings: Arc::new(settings), replay: CloneBody }
+        Self { settings: Arc::new(Settings::new(tokens.into())), replay: CloneBody }
     }
 }
 

@@ -19,11 +19,11 @@ pub(crate) struct Fetch {
     span: tracing::Span,
 }
 
-/// Stands for a fetch, so that those who waited for it can be linked to it.
+/// A fetch that has ended, so that those who waited for it can be linked to it.
 #[derive(Clone, Debug)]
-pub(crate) struct FetchId {
+pub(crate) struct Ended {
     #[cfg(feature = "tracing")]
-    id: Option<tracing::Id>,
+    span: tracing::Span,
 }
 
 #[cfg_attr(not(any(feature = "tracing", feature = "metrics")), expect(unused_variables))]
@@ -52,7 +52,7 @@ impl Fetch {
         fetch
     }
 
-    pub(crate) fn end(self, outcome: &Result<Token, TokenError>, duration: Duration) -> FetchId {
+    pub(crate) fn end(self, outcome: &Result<Token, TokenError>, duration: Duration) -> Ended {
         #[cfg(feature = "tracing")]
         {
             self.span.record("outcome", outcome_name(outcome));
@@ -72,18 +72,18 @@ impl Fetch {
             metrics::counter!("tower_bearer_fetches_total", &labels).increment(1);
             metrics::histogram!("tower_bearer_fetch_duration_seconds", &labels).record(duration);
         }
-        FetchId {
+        Ended {
             #[cfg(feature = "tracing")]
-            id: self.span.id(),
+            span: self.span,
         }
     }
 }
 
-impl FetchId {
+impl Ended {
     /// Links the current span, whose work waited, to the fetch.
     pub(crate) fn waited_for(&self) {
         #[cfg(feature = "tracing")]
-        tracing::Span::current().follows_from(self.id.clone());
+        tracing::Span::current().follows_from(&self.span);
     }
 }
 

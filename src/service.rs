@@ -23,6 +23,10 @@ use crate::{
 ///
 /// Those of the inner service, and [`TokenError`] where there is no token to be had; in that case
 /// the inner service is not called. A response of the API, `401` among them, is not an error.
+///
+/// # Panics
+///
+/// As [`TokenCache::token`](crate::TokenCache::token) does, if the runtime has no timers.
 #[derive(Clone, Debug)]
 pub struct BearerAuth<S, R = CloneBody> {
     inner: S,
@@ -84,7 +88,13 @@ where
             self.release();
             let service = self.inner.clone();
             let turn = Turn::First(copy);
-            return ResponseFuture::acquiring(Unsent { settings, service, request, turn });
+            return ResponseFuture::acquiring(Unsent {
+                settings,
+                service,
+                request,
+                turn,
+                renewed: false,
+            });
         };
         attach(&mut request, &token);
         let (future, again) = match copy {

@@ -1,4 +1,15 @@
-use crate::{cache::TokenCache, rejection::Rejection, target::Target};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use http::uri::Authority;
+
+use crate::{
+    cache::{Source, TokenCache},
+    rejection::Rejection,
+    target::Target,
+};
 
 /// What one layer's services have in common.
 #[derive(Clone, Debug)]
@@ -6,4 +17,25 @@ pub(crate) struct Settings {
     pub(crate) tokens: TokenCache,
     pub(crate) target: Target,
     pub(crate) rejection: Rejection,
+    /// Tells one layer's rejections from another's.
+    id: u64,
+}
+
+impl Settings {
+    pub(crate) fn new(tokens: TokenCache) -> Self {
+        static LAYERS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            tokens,
+            target: Target::default(),
+            rejection: Rejection::Unauthorized,
+            id: LAYERS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Who refuses tokens, as far as that can be told: this layer's target, or one of them.
+    pub(crate) fn source(&self, authority: Option<&Authority>) -> Source {
+        let mut hasher = DefaultHasher::new();
+        (self.id, authority).hash(&mut hasher);
+        Source(hasher.finish())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Request, Uri, header::AUTHORIZATION};
+use http::{Request, Uri, header::AUTHORIZATION, uri::Scheme};
 
 use crate::error::{Kind, TokenError};
 
@@ -42,15 +42,20 @@ impl Target {
             return Admission::PassThrough;
         }
         let uri = request.uri();
-        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return Admission::Attach;
+        let Some(scheme) = uri.scheme() else {
+            // `CONNECT` names a host and says nothing about who will read the request there.
+            return if uri.authority().is_none() {
+                Admission::Attach
+            } else {
+                Admission::PassThrough
+            };
         };
         if let Some(origins) = &self.only_for {
             if !origins.iter().any(|origin| origin.is_of(uri)) {
                 return Admission::PassThrough;
             }
         }
-        if self.allow_http || is_encrypted(scheme) || is_loopback(host) {
+        if is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
             return Admission::Attach;
         }
         Admission::Refuse(TokenError::new(
@@ -124,6 +129,6 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn is_encrypted(scheme: &str) -> bool {
-    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+fn is_encrypted(scheme: &Scheme) -> bool {
+    *scheme == Scheme::HTTPS || scheme.as_str().eq_ignore_ascii_case("wss")
 }

@@ -1,18 +1,24 @@
 //! May a rejection force another fetch now? No clock: `now` comes in.
 //!
 //! What counts is whether a new token helps. An API that refuses every token is asked to wait
-//! longer and longer; one that accepts the new token is never asked to wait. Each source of
-//! rejections is judged by itself, so that an API which refuses everything cannot keep another
-//! from healing after a real revocation.
+//! longer and longer; one that accepts the new token is not. Each source of rejections is judged
+//! by itself, so that an API which refuses everything cannot keep another from healing after a
+//! real revocation. Where new tokens help, but are refused again all the time, there is a budget.
 
 use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
 use super::schedule::doubling;
+use crate::token::Token;
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(30);
+/// A token that nobody has complained about for so long has helped.
+const SETTLED: Duration = Duration::from_secs(5);
+/// So many forced fetches at once, and one more each time this much has passed.
+const BUDGET: u32 = 10;
+const EARNED_EVERY: Duration = Duration::from_secs(6);
 const SOURCES: usize = 64;
 
 /// Who refused a token. The cache does not care what stands behind the number.
@@ -23,16 +29,22 @@ impl Source {
     pub(crate) const UNKNOWN: Self = Self(0);
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Cooldown {
-    step: u32,
-    until: Instant,
+#[derive(Debug, Default)]
+pub(super) struct Cooldowns {
+    sources: HashMap<Source, Record>,
 }
 
-/// What is known of the token in the cache, where a rejection had it fetched.
-#[derive(Clone, Copy, Debug)]
-struct Forced {
-    by: Source,
+/// What is known of one source.
+#[derive(Debug)]
+struct Record {
+    /// How many of its last forced fetches in a row were no help.
+    step: u32,
+    /// It cannot force another before.
+    until: Instant,
+    /// When its budget is whole again.
+    whole: Instant,
+    /// The last token that it had fetched.
+    forced: Token,
     landed: Instant,
     verdict: Verdict,
 }
@@ -44,81 +56,97 @@ enum Verdict {
     NoHelp,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Cooldowns {
-    sources: HashMap<Source, Cooldown>,
-    forced: Option<Forced>,
-}
-
 impl Cooldowns {
-    /// A token has come that no rejection asked for.
-    pub(super) fn renewed(&mut self) {
-        self.forced = None;
-    }
-
     /// A token has come that a rejection from this source asked for.
-    pub(super) fn forced(&mut self, by: Source, landed: Instant) {
-        self.forced = Some(Forced { by, landed, verdict: Verdict::Untested });
+    pub(super) fn forced(&mut self, by: Source, token: &Token, landed: Instant) {
+        self.forget_old(landed);
+        let by = self.key(by);
+        let record = self.sources.entry(by).or_insert_with(|| Record {
+            step: 0,
+            until: landed,
+            whole: landed,
+            forced: token.clone(),
+            landed,
+            verdict: Verdict::Untested,
+        });
+        record.whole = record.whole.max(landed) + EARNED_EVERY;
+        record.forced = token.clone();
+        record.landed = landed;
+        record.verdict = Verdict::Untested;
     }
 
-    /// The forced fetch brought nothing new.
-    pub(super) fn unchanged(&mut self, by: Source, landed: Instant) {
-        self.forced(by, landed);
-        self.no_help();
+    /// A token has come that a rejection from this source asked for, and it is the refused one.
+    pub(super) fn unchanged(&mut self, by: Source, token: &Token, landed: Instant) {
+        self.forced(by, token, landed);
+        self.refused(by, token);
     }
 
-    /// A request was sent once more with the token in the cache, and was accepted.
-    pub(super) fn accepted(&mut self) {
-        if let Some(forced) = self.forced.as_mut() {
-            if forced.verdict == Verdict::Untested {
-                forced.verdict = Verdict::Helped;
+    /// A request was sent once more with this token, and was accepted.
+    pub(super) fn accepted(&mut self, by: Source, token: &Token) {
+        if let Some(record) = self.forced_by(by, token) {
+            if record.verdict == Verdict::Untested {
+                record.verdict = Verdict::Helped;
             }
         }
     }
 
-    /// A request was sent once more with the token in the cache, and was refused again.
-    pub(super) fn refused(&mut self, by: Source) {
-        if self.forced.is_some_and(|forced| forced.by == by) {
-            self.no_help();
+    /// A request was sent once more with this token, and was refused again.
+    pub(super) fn refused(&mut self, by: Source, token: &Token) {
+        if let Some(record) = self.forced_by(by, token) {
+            record.no_help();
         }
     }
 
     /// The token in the cache was refused. May that force a fetch?
     pub(super) fn allows(&mut self, by: Source, now: Instant) -> bool {
-        if let Some(forced) = self.forced.filter(|forced| forced.by == by) {
-            match forced.verdict {
-                Verdict::Helped => {
-                    self.sources.remove(&by);
-                }
-                // Nobody said how the token fared; that it lived this long says enough.
-                Verdict::Untested if now.saturating_duration_since(forced.landed) >= MAX => {
-                    self.sources.remove(&by);
-                }
-                Verdict::Untested => self.no_help(),
-                Verdict::NoHelp => {}
+        let by = self.key(by);
+        let Some(record) = self.sources.get_mut(&by) else { return true };
+        match record.verdict {
+            Verdict::Helped => record.helped(now),
+            Verdict::Untested if now.saturating_duration_since(record.landed) >= SETTLED => {
+                record.helped(now);
             }
+            Verdict::Untested => record.no_help(),
+            Verdict::NoHelp => {}
         }
-        self.sources.get(&by).is_none_or(|cooldown| now >= cooldown.until)
+        let owed = record.whole.saturating_duration_since(now);
+        now >= record.until && owed <= EARNED_EVERY * (BUDGET - 1)
     }
 
+    fn forced_by(&mut self, by: Source, token: &Token) -> Option<&mut Record> {
+        let by = self.key(by);
+        self.sources.get_mut(&by).filter(|record| record.forced.is_same(token))
+    }
+
+    /// When there are too many sources, those that are new share one record.
+    fn key(&self, by: Source) -> Source {
+        match self.sources.len() < SOURCES || self.sources.contains_key(&by) {
+            true => by,
+            false => Source::UNKNOWN,
+        }
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        if self.sources.len() >= SOURCES {
+            self.sources.retain(|_, record| now < record.until.max(record.whole) + MAX);
+        }
+    }
+}
+
+impl Record {
     /// Counts once for each token, however many requests find out. A token that one request
     /// found good and another refused was no help.
     fn no_help(&mut self) {
-        let Some(forced) = self.forced.as_mut() else { return };
-        if forced.verdict == Verdict::NoHelp {
-            return;
+        if self.verdict != Verdict::NoHelp {
+            self.verdict = Verdict::NoHelp;
+            self.step = self.step.saturating_add(1);
+            self.until = self.landed + doubling(MIN, MAX, self.step);
         }
-        forced.verdict = Verdict::NoHelp;
-        let landed = forced.landed;
-        if self.sources.len() >= SOURCES && !self.sources.contains_key(&forced.by) {
-            self.sources.retain(|_, cooldown| cooldown.until > landed);
-            if self.sources.len() >= SOURCES {
-                forced.by = Source::UNKNOWN;
-            }
-        }
-        let cooldown = self.sources.entry(forced.by).or_insert(Cooldown { step: 0, until: landed });
-        cooldown.step = cooldown.step.saturating_add(1);
-        cooldown.until = landed + doubling(MIN, MAX, cooldown.step);
+    }
+
+    fn helped(&mut self, now: Instant) {
+        self.step = 0;
+        self.until = now;
     }
 }
 
@@ -133,15 +161,19 @@ mod tests {
         Duration::from_secs(n)
     }
 
+    fn token(n: u64) -> Token {
+        Token::bearer(&format!("t{n}")).expect("a good token")
+    }
+
     #[test]
     fn a_replay_that_is_refused_again_doubles_the_wait_up_to_its_cap() {
         let mut now = Instant::now();
         let mut cooldowns = Cooldowns::default();
         let mut waits = Vec::new();
-        for _ in 0..7 {
+        for n in 0..7 {
             assert!(cooldowns.allows(BAD, now));
-            cooldowns.forced(BAD, now);
-            cooldowns.refused(BAD);
+            cooldowns.forced(BAD, &token(n), now);
+            cooldowns.refused(BAD, &token(n));
             let asked = now;
             while !cooldowns.allows(BAD, now) {
                 now += seconds(1);
@@ -155,11 +187,11 @@ mod tests {
     fn a_replay_that_is_accepted_clears_the_wait() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, now);
-        cooldowns.refused(BAD);
+        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.refused(BAD, &token(1));
         assert!(!cooldowns.allows(BAD, now));
-        cooldowns.forced(BAD, now + seconds(1));
-        cooldowns.accepted();
+        cooldowns.forced(BAD, &token(2), now + seconds(1));
+        cooldowns.accepted(BAD, &token(2));
         assert!(cooldowns.allows(BAD, now + seconds(1)));
     }
 
@@ -167,9 +199,9 @@ mod tests {
     fn a_token_refused_by_many_requests_counts_once() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, now);
+        cooldowns.forced(BAD, &token(1), now);
         for _ in 0..1000 {
-            cooldowns.refused(BAD);
+            cooldowns.refused(BAD, &token(1));
             assert!(!cooldowns.allows(BAD, now));
         }
         assert!(cooldowns.allows(BAD, now + seconds(1)));
@@ -179,38 +211,64 @@ mod tests {
     fn one_source_does_not_hold_up_another() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, now);
-        cooldowns.refused(BAD);
+        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.refused(BAD, &token(1));
         assert!(!cooldowns.allows(BAD, now));
         assert!(cooldowns.allows(GOOD, now));
     }
 
     #[test]
-    fn acceptance_elsewhere_does_not_outweigh_a_refused_replay() {
+    fn acceptance_by_one_source_says_nothing_about_another() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, now);
-        cooldowns.accepted();
-        cooldowns.refused(BAD);
+        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.accepted(GOOD, &token(1));
         assert!(!cooldowns.allows(BAD, now));
     }
 
     #[test]
-    fn a_forced_token_that_lived_long_counts_as_a_help() {
+    fn a_refused_replay_outweighs_an_accepted_one() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, now);
-        assert!(cooldowns.allows(BAD, now + MAX));
+        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.accepted(BAD, &token(1));
+        cooldowns.refused(BAD, &token(1));
+        assert!(!cooldowns.allows(BAD, now));
     }
 
     #[test]
-    fn sources_are_bounded() {
+    fn a_forced_token_that_was_good_for_a_while_counts_as_a_help() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        for source in 1..1000 {
-            cooldowns.forced(Source(source), now);
-            cooldowns.refused(Source(source));
+        cooldowns.forced(BAD, &token(1), now);
+        assert!(cooldowns.allows(BAD, now + SETTLED));
+    }
+
+    #[test]
+    fn tokens_that_help_but_do_not_last_have_a_budget() {
+        let mut now = Instant::now();
+        let mut cooldowns = Cooldowns::default();
+        let mut forced = 0;
+        for n in 0..600 {
+            if cooldowns.allows(BAD, now) {
+                cooldowns.forced(BAD, &token(n), now);
+                cooldowns.accepted(BAD, &token(n));
+                forced += 1;
+            }
+            now += Duration::from_millis(100);
+        }
+        assert!((BUDGET..=2 * BUDGET).contains(&forced), "{forced} in a minute");
+    }
+
+    #[test]
+    fn sources_are_bounded_and_the_rest_wait_together() {
+        let now = Instant::now();
+        let mut cooldowns = Cooldowns::default();
+        for source in 1..=1000 {
+            cooldowns.forced(Source(source), &token(source), now);
+            cooldowns.refused(Source(source), &token(source));
         }
         assert!(cooldowns.sources.len() <= SOURCES + 1);
+        assert!(!cooldowns.allows(Source(5000), now));
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     error::TokenError,
     fetcher::FetchReason,
-    observe::{self, FetchId, Name},
+    observe::{self, Ended, Name},
     token::Token,
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Errand {
 #[derive(Debug)]
 pub(super) struct Flight {
     number: u64,
-    outcome: watch::Receiver<Option<(Outcome, FetchId)>>,
+    outcome: watch::Receiver<Option<(Outcome, Ended)>>,
     given_up: Instant,
     task: AbortHandle,
 }
@@ -57,9 +57,9 @@ impl Flight {
             let started = Instant::now();
             let observed = observe::Fetch::start(&errand.name, errand.reason);
             let outcome = observed.run(caught(fetch)).await;
-            let id = observed.end(&outcome, started.elapsed());
+            let ended = observed.end(&outcome, started.elapsed());
             land(&outcome);
-            landed.send_replace(Some((outcome, id)));
+            landed.send_replace(Some((outcome, ended)));
         });
         Self { number, outcome, given_up: deadline + GRACE, task: task.abort_handle() }
     }

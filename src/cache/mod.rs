@@ -99,9 +99,14 @@ impl TokenCache {
     /// Says that an API refused this token, so that the next caller waits for another.
     ///
     /// Does nothing if the cache holds another token by now, so a late refusal costs nobody a good
-    /// one. It also does nothing for a while after a token that was fetched for such a
-    /// refusal was refused in turn: 1 second, doubling to 30. The refused token
-    /// is kept until another has come, and serves on if none can be had.
+    /// one. It also does nothing for a while after a token that was fetched for such a refusal was
+    /// refused in turn within 5 seconds: 1 second, doubling to 30. Where new tokens help but do
+    /// not last, ten of them may be asked for at once, and ten more a minute. The refused token is
+    /// kept until another has come, and serves on if none can be had.
+    ///
+    /// Refusals by different APIs are counted apart: those of each layer made with
+    /// [`BearerAuthLayer::new`](crate::BearerAuthLayer::new), and in it those of each authority, where the request
+    /// names one and is kept for a second attempt. Refusals said here count as those of one API.
     ///
     /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
     pub fn reject(&self, token: &Token) {
@@ -116,17 +121,21 @@ impl TokenCache {
 
     /// Waits for the token.
     pub(crate) async fn acquire(self) -> Result<Token, TokenError> {
+        let mut last = None;
         for _ in 0..STARTS {
             let (flying, fallback) = match self.shared.look() {
                 Look::Use(token) => return Ok(token),
                 Look::Wait(flying, fallback) => (flying, fallback),
                 Look::Fail(error) => return Err(error),
             };
-            if let Some(outcome) = flying.await {
-                return outcome.or_else(|error| self.shared.fallback(fallback).ok_or(error));
+            last = fallback;
+            match flying.await {
+                Some(Ok(token)) => return Ok(token),
+                Some(Err(error)) => return self.shared.fallback(last).ok_or(error),
+                None => {}
             }
         }
-        Err(TokenError::lost())
+        self.shared.fallback(last).ok_or_else(TokenError::lost)
     }
 
     /// Waits for the token that takes the place of a refused one.
@@ -147,8 +156,8 @@ impl TokenCache {
     }
 
     /// A request was sent once more with this token, and was accepted.
-    pub(crate) fn accepted(&self, token: &Token) {
-        self.shared.accepted(token);
+    pub(crate) fn accepted(&self, token: &Token, by: Source) {
+        self.shared.accepted(token, by);
     }
 
     /// A request was sent once more with this token, and was refused again.

@@ -90,8 +90,8 @@ impl Shared {
     /// is a runtime to run that on.
     pub(super) fn at_once(self: &Arc<Self>) -> Option<Token> {
         let now = self.now();
-        let current = self.current.load_full();
         let mut state = self.lock();
+        let current = self.current.load_full();
         let (entry, kept) = match state.step(current.as_ref(), now) {
             Step::Use(entry) => {
                 entry.settle(now);
@@ -120,13 +120,16 @@ impl Shared {
         if let Some(token) = self.at_once() {
             return Look::Use(token);
         }
+        let now = self.now();
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return Look::Fail(error),
+            Err(error) => {
+                let kept = self.fallback(self.current.load_full());
+                return kept.map_or(Look::Fail(error), Look::Use);
+            }
         };
-        let now = self.now();
-        let current = self.current.load_full();
         let mut state = self.lock();
+        let current = self.current.load_full();
         match state.step(current.as_ref(), now) {
             Step::Use(entry) | Step::Keep(entry) | Step::Refresh(entry, _) => {
                 Look::Use(entry.token.clone())
@@ -145,7 +148,8 @@ impl Shared {
         let flying = state.is_flying(now.monotonic);
         if let Some(entry) = self.usable(now) {
             if !entry.token.is_same(refused) {
-                if state.suspect.is_none() || !flying {
+                // If this very source has refused the newer one as well, a better is on its way.
+                if state.suspect != Some(by) || !flying {
                     return Recourse::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
@@ -177,19 +181,13 @@ impl Shared {
     }
 
     /// A request was sent once more with this token, and was accepted.
-    pub(super) fn accepted(&self, token: &Token) {
-        let mut state = self.lock();
-        if self.is_current(token) {
-            state.cooldowns.accepted();
-        }
+    pub(super) fn accepted(&self, token: &Token, by: Source) {
+        self.lock().cooldowns.accepted(by, token);
     }
 
     /// A request was sent once more with this token, and was refused again.
     pub(super) fn refused_again(&self, token: &Token, by: Source) {
-        let mut state = self.lock();
-        if self.is_current(token) {
-            state.cooldowns.refused(by);
-        }
+        self.lock().cooldowns.refused(by, token);
     }
 
     /// The token in the cache, unless it has expired.
@@ -270,17 +268,17 @@ impl Shared {
         let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
             return;
         };
-        match outcome {
+        let failure = match outcome {
             Ok(token) => {
                 let entry = self.entry(&mut state, token, began, by, now);
-                state.failure = None;
                 state.suspect = None;
                 self.current.store(Some(Arc::new(entry)));
+                state.failure.take()
             }
             Err(error) => state.failed(error, self.usable(now).as_deref(), now),
-        }
+        };
         drop(state);
-        drop(landed);
+        drop((landed, failure));
     }
 
     fn entry(
@@ -301,10 +299,9 @@ impl Shared {
             }
         }
         match by {
-            Some(by) if same => state.cooldowns.unchanged(by, now.monotonic),
-            Some(by) => state.cooldowns.forced(by, now.monotonic),
-            None if same => {}
-            None => state.cooldowns.renewed(),
+            Some(by) if same => state.cooldowns.unchanged(by, token, now.monotonic),
+            Some(by) => state.cooldowns.forced(by, token, now.monotonic),
+            None => {}
         }
         Entry::new(token.clone(), began, windows)
     }

@@ -29,6 +29,8 @@ pub(super) struct State {
 pub(super) struct Failure {
     error: TokenError,
     in_a_row: u32,
+    /// It was a refused token that could not be replaced.
+    of_suspect: bool,
     /// Until when the issuer is left alone while there is a token to use.
     ahead_until: Instant,
     /// Until when callers are answered with this failure.
@@ -64,7 +66,9 @@ impl State {
             None if expires == Phase::Due => (expires, FetchReason::Ahead),
             None => (expires, FetchReason::Expired),
             // The issuer has just failed to replace it, so the next attempt holds nobody up.
-            Some(_) if self.failure.is_some() => (expires.max(Phase::Due), FetchReason::Rejected),
+            Some(_) if self.failure.as_ref().is_some_and(|failure| failure.of_suspect) => {
+                (expires.max(Phase::Due), FetchReason::Rejected)
+            }
             Some(_) => (Phase::Spent, FetchReason::Rejected),
         };
         match phase {
@@ -82,17 +86,24 @@ impl State {
         entry.unsettle();
     }
 
-    pub(super) fn failed(&mut self, error: &TokenError, entry: Option<&Entry>, now: Moment) {
+    /// Returns the failure that this one replaces: dropping it may run the fetcher's own code.
+    pub(super) fn failed(
+        &mut self,
+        error: &TokenError,
+        entry: Option<&Entry>,
+        now: Moment,
+    ) -> Option<Failure> {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let remaining = entry.map(|entry| entry.remaining(now));
         let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), fastrand::f64());
         let remembered = remember(error, in_a_row, remaining);
-        self.failure = Some(Failure {
+        self.failure.replace(Failure {
             error: error.clone(),
             in_a_row,
+            of_suspect: self.suspect.is_some(),
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
-        });
+        })
     }
 
     pub(super) fn is_flying(&self, now: Instant) -> bool {

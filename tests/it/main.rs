@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod adversity;
 mod cache;
 mod client_credentials;
 mod end_to_end;

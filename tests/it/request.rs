@@ -106,6 +106,15 @@ async fn a_request_to_an_origin_that_was_named_gets_the_token() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn connect_passes_through_without_a_token() {
+    let issuer = Issuer::default();
+    let request = Request::connect("evil.example:443").body(Body::default()).unwrap();
+    let seen = seen_by_inner(layer(&issuer), request).await;
+    assert!(!seen.headers().contains_key(AUTHORIZATION));
+    assert_eq!(issuer.fetches(), 0);
+}
+
 #[test]
 fn a_malformed_origin_is_an_error_when_the_layer_is_built() {
     for origin in [
