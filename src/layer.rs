@@ -7,7 +7,7 @@ use crate::{
     cache::TokenCache,
     error::TokenError,
     rejection::Rejection,
-    replay::{CloneBody, NoReplay},
+    replay::{CloneBody, NoReplay, TryClone},
     service::BearerAuth,
     settings::Settings,
     target::{Origin, Target},
@@ -72,9 +72,39 @@ impl BearerAuthLayer {
 }
 
 impl<R> BearerAuthLayer<R> {
+    /// Sends a request once more if `clone` gave a body for that, which it is asked for before the
+    /// first attempt. The clone must be the whole body.
+    ///
+    /// For a body type that is not `Clone`, but has bodies that can be cloned.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{Either, Full, combinators::UnsyncBoxBody};
+    /// use tower_bearer::{BearerAuthLayer, BoxError};
+    ///
+    /// type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
+    ///
+    /// # let tokens = tower_bearer::fetch_fn(async |_| tower_bearer::Token::bearer("abc"));
+    /// # let client = tower::service_fn(async |_: http::Request<Body>| {
+    /// #     Ok::<_, BoxError>(http::Response::new(()))
+    /// # });
+    /// let layer = BearerAuthLayer::new(tokens).try_clone(|body: &Body| match body {
+    ///     Either::Left(full) => Some(Either::Left(full.clone())),
+    ///     Either::Right(_) => None,
+    /// });
+    /// # fn check<C: tower::Service<http::Request<Body>>>(_: C) {}
+    /// # check(tower::Layer::layer(&layer, client));
+    /// ```
+    pub fn try_clone<F, B>(self, clone: F) -> BearerAuthLayer<TryClone<F>>
+    where
+        F: Fn(&B) -> Option<B>,
+    {
+        BearerAuthLayer { settings: self.settings, replay: TryClone::new(clone) }
+    }
+
     /// Sends no request a second time. A refused token is still renewed, for the next request.
     ///
-    /// For bodies that are not `Clone`, and where the copy of each request's head costs too much.
+    /// For where a refusal may go to the caller, or the copy of each request's head costs too much.
     pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
         BearerAuthLayer { settings: self.settings, replay: NoReplay }
     }

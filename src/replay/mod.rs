@@ -1,5 +1,7 @@
 //! What is kept of a request, so that it can be sent once more.
 
+use std::fmt;
+
 pub(crate) use self::sealed::Saved;
 use self::sealed::Sealed;
 
@@ -7,7 +9,9 @@ use self::sealed::Sealed;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot keep a body of type `{B}` for a second attempt",
     label = "this body cannot be sent twice by `{Self}`",
-    note = "`CloneBody`, the default, needs `B: Clone`; for other bodies call `no_replay()` on the layer"
+    note = "`CloneBody`, the default, needs `B: Clone`; for other bodies call one of these on the layer:",
+    note = "`try_clone(|body| ..)` sends a body once more if your function can clone it",
+    note = "`no_replay()` sends nothing twice"
 )]
 pub trait Replay<B>: Sealed<B> {}
 
@@ -18,6 +22,8 @@ pub trait Replay<B>: Sealed<B> {}
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CloneBody;
 
+// Without this the compiler says that `B: Clone` is missing, and not what else there is.
+#[diagnostic::do_not_recommend]
 impl<B: Clone> Replay<B> for CloneBody {}
 
 impl<B: Clone> Sealed<B> for CloneBody {
@@ -26,6 +32,40 @@ impl<B: Clone> Sealed<B> for CloneBody {
     fn save(&self, body: B) -> (B, Saved<B>) {
         let saved = Saved::Body(body.clone());
         (body, saved)
+    }
+}
+
+/// Clones those bodies that a function can clone. The others are sent once. Made by
+/// [`try_clone`](crate::BearerAuthLayer::try_clone).
+///
+/// For a body type that is not `Clone` because it may hold a stream, where most requests have no
+/// stream in it. Costs what the function costs, for every request, and a clone of the head of
+/// those that it clones.
+#[derive(Clone, Copy)]
+pub struct TryClone<F> {
+    clone: F,
+}
+
+impl<F> TryClone<F> {
+    pub(crate) fn new(clone: F) -> Self {
+        Self { clone }
+    }
+}
+
+impl<B, F: Fn(&B) -> Option<B>> Replay<B> for TryClone<F> {}
+
+impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
+    const KEEPS: bool = true;
+
+    fn save(&self, body: B) -> (B, Saved<B>) {
+        let saved = (self.clone)(&body).map_or(Saved::Nothing, Saved::Body);
+        (body, saved)
+    }
+}
+
+impl<F> fmt::Debug for TryClone<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryClone").finish_non_exhaustive()
     }
 }
 

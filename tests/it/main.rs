@@ -5,6 +5,7 @@
 mod cache;
 mod end_to_end;
 mod rejection;
+mod replay;
 mod request;
 mod secrets;
 mod support;

@@ -26,9 +26,9 @@ pub fn answer(status: u16) -> Response<Body> {
 }
 
 /// Readies and calls.
-pub async fn send<S>(client: &mut S, request: Request<Body>) -> Result<S::Response, S::Error>
+pub async fn send<S, B>(client: &mut S, request: Request<B>) -> Result<S::Response, S::Error>
 where
-    S: Service<Request<Body>>,
+    S: Service<Request<B>>,
 {
     client.ready().await?.call(request).await
 }
