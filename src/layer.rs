@@ -7,7 +7,7 @@ use crate::{
     cache::TokenCache,
     error::TokenError,
     rejection::Rejection,
-    replay::{CloneBody, NoReplay, TryClone},
+    replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
     settings::Settings,
     target::{Origin, Target},
@@ -72,6 +72,37 @@ impl BearerAuthLayer {
 }
 
 impl<R> BearerAuthLayer<R> {
+    /// Keeps up to `limit` bytes of a request's body while it is sent, for the case that the token is
+    /// refused. `wrap` makes a body of your client's type from a [`ReplayBody`], twice for a request
+    /// that is sent twice; it should pass the frames on as they are.
+    ///
+    /// For bodies that stream, and for those that are boxed. `axum::body::Body::new`,
+    /// `tonic::body::Body::new` and `reqwest::Body::wrap` can be given as they are. A body that turns
+    /// out to be larger than `limit` is sent all the same, but not twice.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, combinators::BoxBody};
+    /// use tower_bearer::{BearerAuthLayer, BoxError};
+    ///
+    /// # let tokens = tower_bearer::fetch_fn(async |_| tower_bearer::Token::bearer("abc"));
+    /// # let client = tower::service_fn(async |_: http::Request<BoxBody<Bytes, BoxError>>| {
+    /// #     Ok::<_, BoxError>(http::Response::new(()))
+    /// # });
+    /// let layer = BearerAuthLayer::new(tokens).buffered(64 * 1024, |body| body.boxed());
+    /// # fn check<C: tower::Service<http::Request<BoxBody<Bytes, BoxError>>>>(_: C) {}
+    /// # check(tower::Layer::layer(&layer, client));
+    /// ```
+    ///
+    /// [`Buffered`] says what is kept, what that costs, and what happens if the refusal comes while
+    /// the body is still being sent.
+    pub fn buffered<F, B>(self, limit: usize, wrap: F) -> BearerAuthLayer<Buffered<F>>
+    where
+        F: Fn(ReplayBody<B>) -> B,
+    {
+        BearerAuthLayer { settings: self.settings, replay: Buffered::new(limit, wrap) }
+    }
+
     /// Sends a request once more if `clone` gave a body for that, which it is asked for before the
     /// first attempt. The clone must be the whole body.
     ///
