@@ -8,6 +8,7 @@ mod client_credentials;
 mod end_to_end;
 mod observe;
 mod rejection;
+mod replay;
 mod request;
 mod runtimes;
 mod secrets;
