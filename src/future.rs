@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, header::AUTHORIZATION, request};
+use http::{Request, Response, request};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -177,7 +177,7 @@ impl<S, B> Unsent<S, B> {
     where
         S: Service<Request<B>>,
     {
-        attach(&mut self.request, &token);
+        self.settings.attach(&mut self.request, &token);
         let future = self.service.call(self.request);
         let turn = match self.turn {
             Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
@@ -245,11 +245,6 @@ impl<B> RequestCopy<B> {
     fn into_request(self) -> Option<Request<B>> {
         Some(Request::from_parts(self.parts, self.body.into_body()?))
     }
-}
-
-/// Replaces whatever there is, so that exactly one value is sent.
-pub(crate) fn attach<B>(request: &mut Request<B>, token: &Token) {
-    request.headers_mut().insert(AUTHORIZATION, token.header_value().clone());
 }
 
 fn not_replayed<RB>(mut response: Response<RB>, why: NotReplayed) -> Response<RB> {
