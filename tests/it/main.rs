@@ -2,12 +2,18 @@
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod assertion;
 mod cache;
+mod challenge;
 mod client_credentials;
 mod end_to_end;
+mod header;
+mod mapping;
 mod observe;
+mod placement;
 mod rejection;
 mod request;
+mod rotation;
 mod secrets;
 mod support;
 mod token_endpoint;
