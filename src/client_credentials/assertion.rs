@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::{attempt::Attempt, secret::Secret};
+use super::{attempt::Attempt, draft::Draft, secret::Secret};
 use crate::error::TokenError;
 
 /// An assertion (RFC 7521): a signed statement, usually a JWT, that stands for a client or for a
@@ -32,16 +32,25 @@ impl Assertion {
         }
     }
 
-    /// What goes on the wire.
+    /// Sends it as this parameter.
     ///
     /// Whose assertion it is and for whom is not looked at: that is the issuer's matter, and `iss`
     /// and `sub` of a workload's token are not the client's id.
-    pub(super) fn text<'a>(&'a self, attempt: Attempt<'a>) -> Result<Cow<'a, str>, TokenError> {
-        match &self.source {
-            Source::Given(secret) => given(attempt.opened.text(secret)),
+    pub(super) fn apply<'a>(
+        &'a self,
+        name: &'static str,
+        attempt: Attempt<'a>,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), TokenError> {
+        let secret = attempt.opened.text(self.secret());
+        let text = match &self.source {
+            Source::Given(_) => given(secret)?,
             #[cfg(feature = "jwt")]
-            Source::Signed(jwt) => jwt.sign(attempt).map(Cow::Owned),
-        }
+            Source::Signed(jwt) => jwt.sign(attempt)?.into(),
+        };
+        draft.redactor.hide(secret);
+        draft.secret_param(name, text);
+        Ok(())
     }
 
     /// What to look at if the issuer does not like it.

@@ -210,7 +210,7 @@ impl ClientAuth {
             Method::Assertion { assertion, of_type } => {
                 draft.param(&names.client_id, client_id);
                 draft.param("client_assertion_type", &**of_type);
-                draft.secret_param("client_assertion", assertion.text(attempt)?);
+                assertion.apply("client_assertion", attempt, draft)?;
             }
             Method::None if client_id.is_empty() => {}
             Method::None => draft.param(&names.client_id, client_id),
@@ -272,21 +272,19 @@ impl From<SecretString> for ClientAuth {
 
 impl fmt::Debug for ClientAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.method {
-            Method::Basic(_) => "ClientAuth::basic([redacted])",
-            Method::BasicUnencoded(_) => "ClientAuth::basic_unencoded([redacted])",
-            Method::Post(_) => "ClientAuth::post([redacted])",
-            Method::LegacyQuery(_) => "ClientAuth::legacy_query([redacted])",
-            Method::Header(_) => "ClientAuth::header([redacted])",
-            Method::Assertion { assertion, of_type } => {
-                return f
-                    .debug_tuple("ClientAuth::assertion")
-                    .field(of_type)
-                    .field(assertion)
-                    .finish();
+        match &self.method {
+            Method::Basic(secret) => write!(f, "ClientAuth::basic({secret:?})"),
+            Method::BasicUnencoded(secret) => {
+                write!(f, "ClientAuth::basic_unencoded({secret:?})")
             }
-            Method::None => "ClientAuth::none()",
-        })
+            Method::Post(secret) => write!(f, "ClientAuth::post({secret:?})"),
+            Method::LegacyQuery(secret) => write!(f, "ClientAuth::legacy_query({secret:?})"),
+            Method::Header(value) => write!(f, "ClientAuth::header({value:?})"),
+            Method::Assertion { assertion, .. } => {
+                write!(f, "ClientAuth::assertion({assertion:?})")
+            }
+            Method::None => f.write_str("ClientAuth::none()"),
+        }
     }
 }
 

@@ -59,9 +59,7 @@ impl Grant {
                      without `params_in_query` and `legacy_get`",
                 ));
             }
-            Self::JwtBearer(assertion) => {
-                draft.secret_param("assertion", assertion.text(attempt)?);
-            }
+            Self::JwtBearer(assertion) => assertion.apply("assertion", attempt, draft)?,
         }
         Ok(())
     }

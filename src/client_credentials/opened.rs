@@ -43,9 +43,10 @@ impl Opened {
 
     /// Some text is another than before.
     pub(super) fn differs_from(&self, before: &Self) -> bool {
-        let texts = |opened: &Self| -> Vec<String> {
-            opened.texts.iter().map(|(_, text)| text.expose_secret().to_owned()).collect()
-        };
-        texts(self) != texts(before)
+        !self.exposed().eq(before.exposed())
+    }
+
+    fn exposed(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|(_, text)| text.expose_secret())
     }
 }

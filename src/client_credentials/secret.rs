@@ -63,9 +63,15 @@ impl Secret {
     /// empty text, are [transient](TokenError::is_transient). It runs inside the fetch timeout.
     ///
     /// ```
-    /// use tower_bearer::{Secret, TokenError};
+    /// use tower_bearer::Secret;
+    /// # #[derive(Clone)] struct Vault;
+    /// # impl Vault { async fn read(&self, _: &str) -> std::io::Result<String> { Ok("".into()) } }
+    /// # let vault = Vault;
     ///
-    /// let secret = Secret::from_fn(async || Ok::<_, TokenError>(String::from("from a vault")));
+    /// let secret = Secret::from_fn(move || {
+    ///     let vault = vault.clone();
+    ///     async move { vault.read("issuer").await }
+    /// });
     /// ```
     pub fn from_fn<F, Fut, T, E>(read: F) -> Self
     where

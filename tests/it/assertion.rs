@@ -267,7 +267,7 @@ async fn no_assertion_gets_into_an_error_and_the_advice_is_about_it() {
             let body = echo.last_request().into_body();
             let mut form = form_urlencoded::parse(&body);
             let (_, jwt) = form.find(|(name, _)| name == "client_assertion").unwrap();
-            let description = format!("bad {jwt}");
+            let description = format!("bad {jwt} by {LONG}");
             let body = json!({"error": "invalid_client", "error_description": description});
             let response = http::Response::builder().status(401);
             let body = http_body_util::Full::<bytes::Bytes>::from(body.to_string());
@@ -278,7 +278,7 @@ async fn no_assertion_gets_into_an_error_and_the_advice_is_about_it() {
     let auth = ClientAuth::assertion(Jwt::new(JwtAlgorithm::HS256, LONG));
     let credentials = ClientCredentials::builder(client, URL, "client", auth).build().unwrap();
     let error = TokenCache::new(credentials).token().await.expect_err("a token");
-    assert_eq!(error.description(), Some("bad [redacted]"));
+    assert_eq!(error.description(), Some("bad [redacted] by [redacted]"));
     assert!(error.to_string().contains("clock"), "{error}");
     assert!(!shown(&error).contains("eyJ"), "{}", shown(&error));
 }
