@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode, header::AUTHORIZATION, request};
+use http::{Request, Response, StatusCode, request};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -241,7 +241,7 @@ impl<S, B> Unsent<S, B> {
     where
         S: Service<Request<B>>,
     {
-        attach(&mut self.request, &token);
+        self.settings.attach(&mut self.request, &token);
         let future = self.service.call(self.request);
         let turn = match self.turn {
             Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
@@ -294,11 +294,6 @@ impl<S, B> Refused<S, B> {
         let turn = Turn::Second(source);
         Some(Box::new(Unsent { settings, service, request, turn, renewed: false }))
     }
-}
-
-/// Replaces whatever there is, so that exactly one value is sent.
-pub(crate) fn attach<B>(request: &mut Request<B>, token: &Token) {
-    request.headers_mut().insert(AUTHORIZATION, token.header_value().clone());
 }
 
 /// Whether the token was good is not what this answer is about.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tower_layer::Layer;
 
 use crate::{
@@ -182,8 +182,19 @@ impl<R> BearerAuthLayer<R> {
         self.change(|settings| settings.target.allow_http = true)
     }
 
-    /// Replaces an `Authorization` header that a request has already. Default: it is kept, and
-    /// the request passes through as it is.
+    /// Sends the token in this header instead of `Authorization`, for APIs with one of their own,
+    /// such as Shopify's `X-Shopify-Access-Token`. What stands before the token is the fetcher's
+    /// matter: [`Token::prefixed`](crate::Token::prefixed), or
+    /// the `token_prefix` of `ClientCredentialsBuilder`.
+    ///
+    /// It is then this header that a caller may have set already, and `Authorization` is none of
+    /// the layer's business.
+    pub fn header(self, name: HeaderName) -> Self {
+        self.change(|settings| settings.target.header = name)
+    }
+
+    /// Replaces an `Authorization` header, or what [`header`](Self::header) names, that a request
+    /// has already. Default: it is kept, and the request passes through as it is.
     pub fn overwrite(self) -> Self {
         self.change(|settings| settings.target.overwrite = true)
     }

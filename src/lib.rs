@@ -21,7 +21,11 @@ pub mod testing;
 mod token;
 
 #[cfg(feature = "client-credentials")]
-pub use crate::client_credentials::{ClientAuth, ClientCredentials, ClientCredentialsBuilder};
+pub use crate::client_credentials::{
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret,
+};
+#[cfg(feature = "jwt")]
+pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 pub use crate::{
     cache::{TokenCache, TokenCacheBuilder},
     error::{BoxError, TokenError},

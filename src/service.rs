@@ -10,7 +10,7 @@ use tower_service::Service;
 use crate::{
     error::{BoxError, TokenError},
     fetcher::FetchesBehind,
-    future::{RequestCopy, ResponseFuture, Sent, Turn, Unsent, attach},
+    future::{RequestCopy, ResponseFuture, Sent, Turn, Unsent},
     replay::{CloneBody, Replay, Saved},
     settings::Settings,
     target::Admission,
@@ -96,7 +96,7 @@ where
                 renewed: false,
             });
         };
-        attach(&mut request, &token);
+        settings.attach(&mut request, &token);
         let (future, again) = match copy {
             Some(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.

@@ -3,12 +3,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use http::uri::Authority;
+use http::{Request, uri::Authority};
 
 use crate::{
     cache::{Source, TokenCache},
     rejection::Rejection,
     target::Target,
+    token::Token,
 };
 
 /// What one layer's services have in common.
@@ -37,5 +38,11 @@ impl Settings {
         let mut hasher = DefaultHasher::new();
         (self.id, authority).hash(&mut hasher);
         Source(hasher.finish())
+    }
+
+    /// Replaces whatever there is, so that exactly one value is sent.
+    #[inline]
+    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) {
+        request.headers_mut().insert(self.target.header.clone(), token.header_value().clone());
     }
 }

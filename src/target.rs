@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{Request, Uri, header::AUTHORIZATION, uri::Scheme};
+use http::{HeaderName, Request, Uri, header::AUTHORIZATION, uri::Scheme};
 
 use crate::error::{Kind, TokenError};
 
@@ -18,8 +18,10 @@ use crate::error::{Kind, TokenError};
 pub struct Anonymous;
 
 /// What the layer's setters say about requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
+    /// Where the token goes.
+    pub(crate) header: HeaderName,
     pub(crate) only_for: Option<Vec<Origin>>,
     pub(crate) allow_http: bool,
     pub(crate) overwrite: bool,
@@ -33,9 +35,15 @@ pub(crate) enum Admission {
     Refuse(TokenError),
 }
 
+impl Default for Target {
+    fn default() -> Self {
+        Self { header: AUTHORIZATION, only_for: None, allow_http: false, overwrite: false }
+    }
+}
+
 impl Target {
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> Admission {
-        if !self.overwrite && request.headers().contains_key(AUTHORIZATION) {
+        if !self.overwrite && request.headers().contains_key(&self.header) {
             return Admission::PassThrough;
         }
         if request.extensions().get::<Anonymous>().is_some() {

@@ -30,6 +30,8 @@ pub struct Token {
 #[derive(Clone)]
 struct Inner {
     header: HeaderValue,
+    /// How much of the header stands before the token.
+    prefix: usize,
     lifetime: Option<Duration>,
     scope: Option<Box<str>>,
 }
@@ -45,7 +47,36 @@ impl Token {
     /// [`is_invalid_token`](TokenError::is_invalid_token) if the token is empty or has a space, a
     /// control character or a character outside ASCII. Nothing is trimmed.
     pub fn bearer(access_token: &str) -> Result<Self, TokenError> {
+        Self::prefixed(BEARER, access_token)
+    }
+
+    /// A token that APIs take with something else before it than `Bearer` and a space: `Token` and
+    /// a space, `OAuth` and a space, or nothing. The prefix is written as it is.
+    ///
+    /// A header other than `Authorization` is the layer's matter:
+    /// [`BearerAuthLayer::header`](crate::BearerAuthLayer::header).
+    ///
+    /// ```
+    /// use tower_bearer::Token;
+    ///
+    /// let token = Token::prefixed("Token ", "mF_9.B5f-4.1JqM")?;
+    /// assert_eq!(token.header_value(), "Token mF_9.B5f-4.1JqM");
+    /// assert_eq!(token.expose(), "mF_9.B5f-4.1JqM");
+    /// # Ok::<_, tower_bearer::TokenError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`bearer`](Self::bearer), and [`is_config`](TokenError::is_config) if the prefix has
+    /// a control or a non-ASCII character or starts with a space.
+    pub fn prefixed(prefix: &str, access_token: &str) -> Result<Self, TokenError> {
         let invalid = |message: &'static str| TokenError::new(Kind::InvalidToken, message);
+        if prefix.starts_with(' ') || !prefix.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(TokenError::config(
+                "the token's prefix starts with a space or has a control or a non-ASCII character, \
+                 write it as it stands in the header",
+            ));
+        }
         if access_token.is_empty() {
             return Err(invalid("the access token is empty, check what the fetcher returns"));
         }
@@ -55,10 +86,11 @@ impl Token {
                  check that the fetcher returns the bare token",
             ));
         }
-        let mut header = HeaderValue::try_from([BEARER, access_token].concat())
+        let mut header = HeaderValue::try_from([prefix, access_token].concat())
             .map_err(|_| invalid("the access token does not fit into a header"))?;
         header.set_sensitive(true);
-        Ok(Self { inner: Arc::new(Inner { header, lifetime: None, scope: None }) })
+        let prefix = prefix.len();
+        Ok(Self { inner: Arc::new(Inner { header, prefix, lifetime: None, scope: None }) })
     }
 
     /// States how long the token is good for, counted from just before it was asked for, as
@@ -89,7 +121,7 @@ impl Token {
         self.inner.scope.as_deref()
     }
 
-    /// The value for an `Authorization` header. It is marked sensitive.
+    /// The value for an `Authorization` header, prefix and token. It is marked sensitive.
     pub fn header_value(&self) -> &HeaderValue {
         &self.inner.header
     }
@@ -97,7 +129,8 @@ impl Token {
     /// The access token itself, for protocols that do not carry it in an HTTP header. It is a
     /// secret: keep it out of logs.
     pub fn expose(&self) -> &str {
-        self.inner.header.to_str().ok().and_then(|value| value.strip_prefix(BEARER)).unwrap_or("")
+        let value = self.inner.header.to_str().unwrap_or_default();
+        value.get(self.inner.prefix..).unwrap_or_default()
     }
 
     /// Two tokens are the same if an API cannot tell them apart.

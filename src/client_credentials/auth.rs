@@ -2,13 +2,12 @@ use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, header::AUTHORIZATION};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{
-    draft::{Draft, Shape},
-    redactor::Redactor,
-};
+use super::{assertion::Assertion, attempt::Attempt, draft::Draft, names::Names, secret::Secret};
 use crate::error::TokenError;
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How the client authenticates at the token endpoint.
 ///
@@ -24,10 +23,12 @@ pub struct ClientAuth {
 
 #[derive(Clone)]
 enum Method {
-    Basic(SecretString),
-    BasicUnencoded(SecretString),
-    Post(SecretString),
-    LegacyQuery(SecretString),
+    Basic(Secret),
+    BasicUnencoded(Secret),
+    Post(Secret),
+    LegacyQuery(Secret),
+    Header(Secret),
+    Assertion { assertion: Assertion, of_type: String },
     None,
 }
 
@@ -39,7 +40,7 @@ impl ClientAuth {
     /// A space is sent as `%20`, which servers that decode at all understand. Where id and secret
     /// consist of letters, digits, `-`, `_`, `.` and `*`, this is the same as
     /// [`basic_unencoded`](Self::basic_unencoded). An empty secret is sent as such.
-    pub fn basic(secret: impl Into<SecretString>) -> Self {
+    pub fn basic(secret: impl Into<Secret>) -> Self {
         Self { method: Method::Basic(secret.into()) }
     }
 
@@ -49,21 +50,23 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// [`build`](crate::ClientCredentialsBuilder::build) refuses an id with a colon, and control
-    /// characters in either.
-    pub fn basic_unencoded(secret: impl Into<SecretString>) -> Self {
+    /// An id with a colon, and control characters in either:
+    /// [`build`](crate::ClientCredentialsBuilder::build) refuses them, or the fetch if they are read
+    /// only then.
+    pub fn basic_unencoded(secret: impl Into<Secret>) -> Self {
         Self { method: Method::BasicUnencoded(secret.into()) }
     }
 
     /// `client_secret_post`: `client_id` and `client_secret` in the form (RFC 6749 section
-    /// 2.3.1). An empty secret is sent as such.
+    /// 2.3.1), or in the JSON of [`json_body`](crate::ClientCredentialsBuilder::json_body). An empty
+    /// secret is sent as such.
     ///
     /// # Errors
     ///
     /// [`build`](crate::ClientCredentialsBuilder::build) refuses it together with
     /// [`params_in_query`](crate::ClientCredentialsBuilder::params_in_query) and
     /// [`legacy_get`](crate::ClientCredentialsBuilder::legacy_get), which leave no form.
-    pub fn post(secret: impl Into<SecretString>) -> Self {
+    pub fn post(secret: impl Into<Secret>) -> Self {
         Self { method: Method::Post(secret.into()) }
     }
 
@@ -73,8 +76,57 @@ impl ClientAuth {
     /// URLs end up in the logs of every proxy and server on the way, and the secret with them.
     /// This crate keeps them out of its own errors, but the HTTP client you hand in may log them.
     /// Use it for issuers that take nothing else, and treat the secret as known.
-    pub fn legacy_query(secret: impl Into<SecretString>) -> Self {
+    pub fn legacy_query(secret: impl Into<Secret>) -> Self {
         Self { method: Method::LegacyQuery(secret.into()) }
+    }
+
+    /// Another `Authorization` header: its whole value, scheme and all. For issuers with a scheme
+    /// of their own, such as Workday's `ID <base64 of id:secret>`, or that want an API key as
+    /// `Bearer`, as Stripe does.
+    ///
+    /// The client's id is not sent along, and may be empty, unless
+    /// [`client_id_in_body`](crate::ClientCredentialsBuilder::client_id_in_body) asks for it.
+    ///
+    /// # Errors
+    ///
+    /// A value with control or non-ASCII characters, as for
+    /// [`basic_unencoded`](Self::basic_unencoded).
+    pub fn header(value: impl Into<Secret>) -> Self {
+        Self { method: Method::Header(value.into()) }
+    }
+
+    /// A signed statement in place of a secret (RFC 7523 section 2.2): `client_assertion` and
+    /// `client_assertion_type`, with `client_id` beside them.
+    ///
+    /// Made here, it is `private_key_jwt` or `client_secret_jwt`, with the feature `jwt` and a
+    /// `Jwt`. Made by others, it comes from a [`Secret`], here a token that Kubernetes replaces
+    /// every hour:
+    ///
+    /// ```
+    /// use tower_bearer::{ClientAuth, Secret};
+    ///
+    /// let auth = ClientAuth::assertion(Secret::file("/var/run/secrets/tokens/issuer"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`build`](crate::ClientCredentialsBuilder::build) refuses it together with
+    /// [`params_in_query`](crate::ClientCredentialsBuilder::params_in_query) and
+    /// [`legacy_get`](crate::ClientCredentialsBuilder::legacy_get). An assertion with a space,
+    /// control or non-ASCII characters is refused before it is sent.
+    pub fn assertion(assertion: impl Into<Assertion>) -> Self {
+        let of_type = JWT_BEARER.to_owned();
+        Self { method: Method::Assertion { assertion: assertion.into(), of_type } }
+    }
+
+    /// As [`assertion`](Self::assertion), with another `client_assertion_type` than
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`, as SPIFFE's has it.
+    pub fn assertion_of_type(
+        assertion_type: impl Into<String>,
+        assertion: impl Into<Assertion>,
+    ) -> Self {
+        let of_type = assertion_type.into();
+        Self { method: Method::Assertion { assertion: assertion.into(), of_type } }
     }
 
     /// No secret: only `client_id` is sent, as a parameter.
@@ -83,85 +135,117 @@ impl ClientAuth {
     /// the matter of the HTTP client, and for public clients of the password grant. A public
     /// client must not use the client credentials grant (RFC 6749 section 4.4); this is not
     /// checked, since a certificate cannot be seen from here.
+    ///
+    /// With [`jwt_bearer_grant`](crate::ClientCredentialsBuilder::jwt_bearer_grant), where the
+    /// assertion says it all, the client's id may be empty and is then not sent (RFC 7523 section
+    /// 2.1).
     pub fn none() -> Self {
         Self { method: Method::None }
     }
 
-    pub(super) fn check(&self, client_id: &str, shape: Shape) -> Result<(), TokenError> {
+    pub(super) fn secret(&self) -> Option<&Secret> {
         match &self.method {
-            Method::BasicUnencoded(secret) => {
-                if client_id.contains(':') {
-                    return Err(TokenError::config(
-                        "a client id with a colon cannot be sent as unencoded Basic, \
-                         use `ClientAuth::basic` or `ClientAuth::post`",
-                    ));
-                }
-                if [client_id, secret.expose_secret()].concat().contains(char::is_control) {
-                    return Err(TokenError::config(
-                        "a client id or secret with control characters cannot be sent as \
-                         unencoded Basic, use `ClientAuth::basic` or `ClientAuth::post`",
-                    ));
-                }
-                Ok(())
-            }
-            Method::Post(_) if shape != Shape::Form => Err(TokenError::config(
-                "`ClientAuth::post` needs a form to be in, use another `ClientAuth` \
-                 or neither `params_in_query` nor `legacy_get`",
-            )),
-            _ => Ok(()),
+            Method::Basic(secret)
+            | Method::BasicUnencoded(secret)
+            | Method::Post(secret)
+            | Method::LegacyQuery(secret)
+            | Method::Header(secret) => Some(secret),
+            Method::Assertion { assertion, .. } => Some(assertion.secret()),
+            Method::None => None,
         }
     }
 
-    pub(super) fn apply<'a>(&'a self, client_id: &'a str, draft: &mut Draft<'a>) {
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self.method, Method::None)
+    }
+
+    /// Whether the client is named in what is sent.
+    pub(super) fn needs_client_id(&self) -> bool {
+        !matches!(self.method, Method::Header(_))
+    }
+
+    pub(super) fn apply<'a>(
+        &'a self,
+        attempt: Attempt<'a>,
+        names: &'a Names,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), TokenError> {
+        let client_id = attempt.client_id;
         match &self.method {
             Method::Basic(secret) => {
-                let pair = encoded_pair(client_id, secret.expose_secret());
+                let pair = encoded_pair(client_id, attempt.opened.text(secret));
                 draft.headers.insert(AUTHORIZATION, basic(&pair));
+                hide(client_id, attempt.opened.text(secret), draft);
             }
             Method::BasicUnencoded(secret) => {
-                let pair = pair(client_id, secret.expose_secret());
-                draft.headers.insert(AUTHORIZATION, basic(&pair));
+                let secret = attempt.opened.text(secret);
+                check_unencoded(client_id, secret)?;
+                draft.headers.insert(AUTHORIZATION, basic(&pair(client_id, secret)));
+                hide(client_id, secret, draft);
+            }
+            Method::Post(_) | Method::Assertion { .. } if !draft.shape().has_body() => {
+                return Err(TokenError::config(
+                    "`ClientAuth::post` and `ClientAuth::assertion` need a body to be in, use \
+                     another `ClientAuth` or neither `params_in_query` nor `legacy_get`",
+                ));
             }
             Method::Post(secret) => {
-                draft.param("client_id", client_id);
-                draft.param("client_secret", secret.expose_secret());
+                let secret = attempt.opened.text(secret);
+                draft.param(&names.client_id, client_id);
+                draft.param(&names.client_secret, secret);
+                hide(client_id, secret, draft);
             }
             Method::LegacyQuery(secret) => {
-                draft.query_param("client_id", client_id);
-                draft.query_param("client_secret", secret.expose_secret());
+                let secret = attempt.opened.text(secret);
+                draft.query_param(&names.client_id, client_id);
+                draft.query_param(&names.client_secret, secret);
+                hide(client_id, secret, draft);
             }
-            Method::None => draft.param("client_id", client_id),
+            Method::Header(value) => {
+                let value = attempt.opened.text(value);
+                draft.headers.insert(AUTHORIZATION, header(value)?);
+                draft.redactor.hide(value);
+                draft.redactor.hide(value.split_once(' ').map_or("", |(_, proof)| proof));
+            }
+            Method::Assertion { assertion, of_type } => {
+                draft.param(&names.client_id, client_id);
+                draft.param("client_assertion_type", &**of_type);
+                assertion.apply("client_assertion", attempt, draft)?;
+            }
+            Method::None if client_id.is_empty() => {}
+            Method::None => draft.param(&names.client_id, client_id),
         }
+        Ok(())
     }
 
-    pub(super) fn hide(&self, client_id: &str, redactor: &mut Redactor) {
-        let Some(secret) = self.secret() else { return };
-        redactor.hide(secret);
-        redactor.hide(&BASE64_STANDARD.encode(pair(client_id, secret)));
-        redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));
+    /// Whether [`apply`](Self::apply) adds the client's id as a parameter.
+    pub(super) fn has_client_id_param(&self) -> bool {
+        !matches!(self.method, Method::Basic(_) | Method::BasicUnencoded(_) | Method::Header(_))
     }
 
-    /// What to try at a server that reads the header otherwise, where that makes a difference.
-    pub(super) fn alternatives(&self, client_id: &str) -> Option<&'static str> {
+    /// What to look at if the issuer does not know the client.
+    pub(super) fn advice(&self, attempt: Attempt<'_>) -> String {
+        let advice = "check the client id, its secret and how they are sent";
         let (secret, alternatives) = match &self.method {
             Method::Basic(secret) => {
                 (secret, "`ClientAuth::basic_unencoded` or `ClientAuth::post`")
             }
             Method::BasicUnencoded(secret) => (secret, "`ClientAuth::basic` or `ClientAuth::post`"),
-            Method::Post(_) | Method::LegacyQuery(_) | Method::None => return None,
+            Method::Assertion { assertion, .. } => return assertion.advice().to_owned(),
+            _ => return advice.to_owned(),
         };
-        let secret = secret.expose_secret();
-        (pair(client_id, secret) != encoded_pair(client_id, secret)).then_some(alternatives)
-    }
-
-    fn secret(&self) -> Option<&str> {
-        match &self.method {
-            Method::Basic(secret)
-            | Method::BasicUnencoded(secret)
-            | Method::Post(secret)
-            | Method::LegacyQuery(secret) => Some(secret.expose_secret()),
-            Method::None => None,
+        let secret = attempt.opened.text(secret);
+        if pair(attempt.client_id, secret) == encoded_pair(attempt.client_id, secret) {
+            return advice.to_owned();
         }
+        format!("{advice}: form-encoding changes them, so the issuer may want {alternatives}")
+    }
+}
+
+/// [`ClientAuth::basic`].
+impl From<Secret> for ClientAuth {
+    fn from(secret: Secret) -> Self {
+        Self::basic(secret)
     }
 }
 
@@ -188,13 +272,19 @@ impl From<SecretString> for ClientAuth {
 
 impl fmt::Debug for ClientAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.method {
-            Method::Basic(_) => "ClientAuth::basic([redacted])",
-            Method::BasicUnencoded(_) => "ClientAuth::basic_unencoded([redacted])",
-            Method::Post(_) => "ClientAuth::post([redacted])",
-            Method::LegacyQuery(_) => "ClientAuth::legacy_query([redacted])",
-            Method::None => "ClientAuth::none()",
-        })
+        match &self.method {
+            Method::Basic(secret) => write!(f, "ClientAuth::basic({secret:?})"),
+            Method::BasicUnencoded(secret) => {
+                write!(f, "ClientAuth::basic_unencoded({secret:?})")
+            }
+            Method::Post(secret) => write!(f, "ClientAuth::post({secret:?})"),
+            Method::LegacyQuery(secret) => write!(f, "ClientAuth::legacy_query({secret:?})"),
+            Method::Header(value) => write!(f, "ClientAuth::header({value:?})"),
+            Method::Assertion { assertion, .. } => {
+                write!(f, "ClientAuth::assertion({assertion:?})")
+            }
+            Method::None => f.write_str("ClientAuth::none()"),
+        }
     }
 }
 
@@ -203,6 +293,41 @@ fn basic(pair: &str) -> HeaderValue {
     let mut value = HeaderValue::try_from(value).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     value
+}
+
+fn header(value: &str) -> Result<HeaderValue, TokenError> {
+    let is_sound = !value.trim().is_empty() && value.bytes().all(|b| matches!(b, b' '..=b'~'));
+    let value = is_sound.then(|| HeaderValue::try_from(value).ok()).flatten();
+    let mut value = value.ok_or_else(|| {
+        TokenError::config(
+            "the value of `ClientAuth::header` is empty or has a control or a non-ASCII character, \
+             pass a scheme and printable text",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn check_unencoded(client_id: &str, secret: &str) -> Result<(), TokenError> {
+    if client_id.contains(':') {
+        return Err(TokenError::config(
+            "a client id with a colon cannot be sent as unencoded Basic, \
+             use `ClientAuth::basic` or `ClientAuth::post`",
+        ));
+    }
+    if client_id.contains(char::is_control) || secret.contains(char::is_control) {
+        return Err(TokenError::config(
+            "a client id or secret with control characters cannot be sent as \
+             unencoded Basic, use `ClientAuth::basic` or `ClientAuth::post`",
+        ));
+    }
+    Ok(())
+}
+
+fn hide(client_id: &str, secret: &str, draft: &mut Draft<'_>) {
+    draft.redactor.hide(secret);
+    draft.redactor.hide(&BASE64_STANDARD.encode(pair(client_id, secret)));
+    draft.redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));
 }
 
 fn pair(client_id: &str, secret: &str) -> String {

@@ -11,9 +11,12 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{
+    endpoint::Endpoint,
     exchange::exchange,
+    opened::Opened,
+    reading::Reading,
     redactor::{Redactor, causes},
-    request::TokenRequest,
+    request::{Drawn, TokenRequest},
     response::Reader,
 };
 use crate::{
@@ -58,6 +61,9 @@ use crate::{
 /// once more after 100 to 300 ms. One with `Retry-After` is not, nor 429, `slow_down` or any
 /// refusal.
 ///
+/// Secrets that are read from a file or by a closure are read for each attempt. A refused request
+/// whose secret has changed since is sent once more at once.
+///
 /// Redirects are not followed, as they could carry the secret elsewhere. Turn that off in HTTP
 /// clients that do it by themselves, as reqwest does.
 ///
@@ -71,30 +77,75 @@ use crate::{
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
+    endpoint: Endpoint,
     request: TokenRequest,
+    reading: Reading,
     response_limit: usize,
 }
 
 impl<C> ClientCredentials<C> {
-    pub(super) fn new(client: C, request: TokenRequest, response_limit: usize) -> Self {
-        Self { client: Mutex::new(client), request, response_limit }
+    pub(super) fn new(
+        client: C,
+        endpoint: Endpoint,
+        request: TokenRequest,
+        reading: Reading,
+        response_limit: usize,
+    ) -> Self {
+        Self { client: Mutex::new(client), endpoint, request, reading, response_limit }
     }
 
-    async fn attempt<RB>(&self, context: &FetchContext) -> Result<Token, TokenError>
+    async fn open(&self) -> Result<Opened, TokenError> {
+        Opened::read(self.request.secrets()).await
+    }
+
+    async fn attempt<RB>(
+        &self,
+        context: &FetchContext,
+        opened: &Opened,
+    ) -> Result<Token, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
         C::Error: Into<BoxError>,
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let redactor = self.request.redactor();
-        let reader = Reader { redactor, alternatives: self.request.alternatives() };
-        let mut request = self.request.draw_up()?;
+        let drawn = self.request.draw_up(&self.endpoint, opened, SystemTime::now())?;
+        let Drawn { mut request, redactor, advice } = drawn;
+        let reader = Reader { reading: &self.reading, redactor, advice };
         context.mark(request.extensions_mut());
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match exchange(client, request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),
             Err(error) => Err(self.unreachable(error, &reader.redactor)),
+        }
+    }
+
+    /// With a second attempt where that is worth it.
+    async fn attempts<RB>(
+        &self,
+        context: &FetchContext,
+        opened: &mut Opened,
+    ) -> Result<Token, TokenError>
+    where
+        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
+        C::Error: Into<BoxError>,
+        RB: Body,
+        RB::Error: Into<BoxError>,
+    {
+        let first = match self.open().await {
+            Ok(read) => {
+                *opened = read;
+                self.attempt(context, opened).await
+            }
+            Err(error) => Err(error),
+        };
+        match first {
+            Err(error) if is_worth_another_attempt(&error) => {
+                tokio::time::sleep(pause()).await;
+                *opened = self.open().await?;
+                self.attempt(context, opened).await
+            }
+            outcome => outcome,
         }
     }
 
@@ -105,7 +156,7 @@ impl<C> ClientCredentials<C> {
         }
         let message = format!(
             "the token endpoint {} did not answer, check its URL and that it can be reached",
-            self.request.endpoint
+            self.endpoint
         );
         let error = redactor.redact_error(error);
         TokenError::new(Kind::Fetch, message).with_source(error).transient()
@@ -125,11 +176,12 @@ where
     type Error = TokenError;
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
-        match self.attempt(&context).await {
-            Err(error) if is_worth_another_attempt(&error) => {
-                tokio::time::sleep(pause()).await;
-                self.attempt(&context).await
-            }
+        let mut opened = Opened::default();
+        match self.attempts(&context, &mut opened).await {
+            Err(error) if error.is_refused() && !opened.is_empty() => match self.open().await {
+                Ok(now) if now.differs_from(&opened) => self.attempt(&context, &now).await,
+                _ => Err(error),
+            },
             outcome => outcome,
         }
     }
@@ -149,7 +201,9 @@ fn pause() -> Duration {
 impl<C> fmt::Debug for ClientCredentials<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentials")
+            .field("endpoint", &self.endpoint)
             .field("request", &self.request)
+            .field("reading", &self.reading)
             .field("response_limit", &self.response_limit)
             .finish_non_exhaustive()
     }

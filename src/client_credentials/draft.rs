@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::{
@@ -6,45 +8,74 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, redactor::Redactor};
 use crate::error::TokenError;
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Where a token request has its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// `POST` with a form as its body (RFC 6749 section 4.4.2).
     Form,
+    /// `POST` with a JSON object as its body.
+    Json,
     /// `POST` with everything in the query and nothing in the body.
     Query,
     /// `GET` with everything in the query.
     Get,
 }
 
-/// A token request in the making.
+impl Shape {
+    pub(super) fn has_body(self) -> bool {
+        matches!(self, Self::Form | Self::Json)
+    }
+}
+
+/// A token request in the making, and what of it must not be shown.
 pub(super) struct Draft<'a> {
     pub(super) headers: HeaderMap,
+    pub(super) redactor: Redactor,
     shape: Shape,
-    query: Vec<(&'a str, &'a str)>,
-    body: Vec<(&'a str, &'a str)>,
+    query: Vec<Param<'a>>,
+    body: Vec<Param<'a>>,
 }
+
+type Param<'a> = (&'a str, Cow<'a, str>);
 
 impl<'a> Draft<'a> {
     pub(super) fn new(shape: Shape) -> Self {
-        Self { headers: HeaderMap::new(), shape, query: Vec::new(), body: Vec::new() }
-    }
-
-    /// Adds a parameter in the place that the shape has for it.
-    pub(super) fn param(&mut self, name: &'a str, value: &'a str) {
-        match self.shape {
-            Shape::Form => self.body.push((name, value)),
-            Shape::Query | Shape::Get => self.query_param(name, value),
+        Self {
+            headers: HeaderMap::new(),
+            redactor: Redactor::default(),
+            shape,
+            query: Vec::new(),
+            body: Vec::new(),
         }
     }
 
-    pub(super) fn query_param(&mut self, name: &'a str, value: &'a str) {
-        self.query.push((name, value));
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Adds a parameter in the place that the shape has for it.
+    pub(super) fn param(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
+        match self.shape.has_body() {
+            true => self.body.push((name, value.into())),
+            false => self.query_param(name, value),
+        }
+    }
+
+    /// Adds a parameter that is hidden wherever it turns up again.
+    pub(super) fn secret_param(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
+        let value = value.into();
+        self.redactor.hide(&value);
+        self.param(name, value);
+    }
+
+    pub(super) fn query_param(&mut self, name: &'a str, value: impl Into<Cow<'a, str>>) {
+        self.query.push((name, value.into()));
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
@@ -53,17 +84,25 @@ impl<'a> Draft<'a> {
 
     /// The request. Of two headers of one name, the one in `overriding` is sent.
     pub(super) fn finish(
-        self,
+        mut self,
         endpoint: &Endpoint,
         overriding: &HeaderMap,
-    ) -> Result<Request<Full<Bytes>>, TokenError> {
-        let mut request = Request::new(Full::from(encode(&self.body)));
-        *request.uri_mut() = endpoint.uri_with(&encode(&self.query))?;
+    ) -> Result<(Request<Full<Bytes>>, Redactor), TokenError> {
+        let body = match self.shape {
+            Shape::Json => json(&self.body),
+            _ => form(&self.body),
+        };
+        let mut request = Request::new(Full::from(body));
+        *request.uri_mut() = endpoint.uri_with(&form(&self.query))?;
         *request.headers_mut() = self.headers;
         let headers = request.headers_mut();
         let method = match self.shape {
             Shape::Form => {
                 headers.insert(CONTENT_TYPE, FORM);
+                Method::POST
+            }
+            Shape::Json => {
+                headers.insert(CONTENT_TYPE, JSON);
                 Method::POST
             }
             Shape::Query => {
@@ -74,11 +113,34 @@ impl<'a> Draft<'a> {
             Shape::Get => Method::GET,
         };
         headers.extend(overriding.clone());
+        for value in overriding.values().filter(|value| value.is_sensitive()) {
+            self.redactor.hide(&String::from_utf8_lossy(value.as_bytes()));
+        }
         *request.method_mut() = method;
-        Ok(request)
+        if let Some(query) = request.uri().query() {
+            self.redactor.hide(query);
+        }
+        Ok((request, self.redactor))
     }
 }
 
-fn encode(params: &[(&str, &str)]) -> String {
+fn form(params: &[Param<'_>]) -> String {
     Serializer::new(String::new()).extend_pairs(params).finish()
+}
+
+/// An object of strings, in order. Of a name given more than once it has an array.
+fn json(params: &[Param<'_>]) -> String {
+    let quote = |text: &str| serde_json::Value::from(text).to_string();
+    let mut members: Vec<(&str, Vec<String>)> = Vec::new();
+    for (name, value) in params {
+        match members.iter_mut().find(|(other, _)| other == name) {
+            Some((_, values)) => values.push(quote(value)),
+            None => members.push((name, vec![quote(value)])),
+        }
+    }
+    let member = |(name, values): &(&str, Vec<String>)| match &values[..] {
+        [value] => format!("{}:{value}", quote(name)),
+        values => format!("{}:[{}]", quote(name), values.join(",")),
+    };
+    format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
 }

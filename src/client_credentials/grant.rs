@@ -1,12 +1,16 @@
-use secrecy::{ExposeSecret, SecretString};
-
-use super::{draft::Draft, redactor::Redactor};
+use super::{
+    assertion::Assertion,
+    attempt::Attempt,
+    draft::{Draft, Shape},
+    secret::Secret,
+};
 use crate::error::TokenError;
 
 /// What entitles the client to a token (RFC 6749 section 1.3).
 pub(super) enum Grant {
     ClientCredentials,
-    Password { username: String, password: SecretString },
+    Password { username: String, password: Secret },
+    JwtBearer(Assertion),
 }
 
 impl Grant {
@@ -14,29 +18,57 @@ impl Grant {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::Password { .. } => "password",
+            Self::JwtBearer(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), TokenError> {
+    pub(super) fn secret(&self) -> Option<&Secret> {
         match self {
-            Self::Password { username, .. } if username.is_empty() => Err(TokenError::config(
-                "the username of the password grant is empty, pass the resource owner's",
-            )),
-            _ => Ok(()),
+            Self::ClientCredentials => None,
+            Self::Password { password, .. } => Some(password),
+            Self::JwtBearer(assertion) => Some(assertion.secret()),
         }
     }
 
     /// Adds what goes along with `grant_type`.
-    pub(super) fn apply<'a>(&'a self, draft: &mut Draft<'a>) {
-        if let Self::Password { username, password } = self {
-            draft.param("username", username);
-            draft.param("password", password.expose_secret());
+    pub(super) fn apply<'a>(
+        &'a self,
+        attempt: Attempt<'a>,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), TokenError> {
+        match self {
+            Self::ClientCredentials => {}
+            Self::Password { username, .. } if username.is_empty() => {
+                return Err(TokenError::config(
+                    "the username of the password grant is empty, pass the resource owner's",
+                ));
+            }
+            Self::Password { .. } if draft.shape() == Shape::Query => {
+                return Err(TokenError::config(
+                    "a password is not sent in a URL, use `legacy_password_grant` \
+                     without `params_in_query`",
+                ));
+            }
+            Self::Password { username, password } => {
+                draft.param("username", &**username);
+                draft.secret_param("password", attempt.opened.text(password));
+            }
+            Self::JwtBearer(_) if !draft.shape().has_body() => {
+                return Err(TokenError::config(
+                    "an assertion is not sent in a URL, use `jwt_bearer_grant` \
+                     without `params_in_query` and `legacy_get`",
+                ));
+            }
+            Self::JwtBearer(assertion) => assertion.apply("assertion", attempt, draft)?,
         }
+        Ok(())
     }
 
-    pub(super) fn hide(&self, redactor: &mut Redactor) {
-        if let Self::Password { password, .. } = self {
-            redactor.hide(password.expose_secret());
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "check the client's registration at the issuer",
+            Self::Password { .. } => "check the username and the password",
+            Self::JwtBearer(assertion) => assertion.advice(),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::members::{Member, Members};
+use super::{
+    members::{Member, Members},
+    reading::{Reading, Rigour, Unit, Zero},
+};
 use crate::{
     error::{Kind, TokenError},
     token::Token,
@@ -14,27 +17,62 @@ const BEARER: [&str; 5] =
 
 const LONGEST_LIFETIME: f64 = i32::MAX as f64;
 
-pub(super) fn token(members: &Members) -> Result<Token, TokenError> {
+pub(super) fn token(members: &Members, reading: &Reading) -> Result<Token, TokenError> {
     let access_token = match &members.access_token {
         Member::Text(token) if !token.is_empty() => token,
         Member::Absent | Member::Text(_) => return Err(malformed("no `access_token`")),
         _ => return Err(malformed("an `access_token` that is no string")),
     };
     check_type(&members.token_type)?;
-    let mut token = Token::bearer(access_token).map_err(|_| {
+    if reading.rigour == Rigour::Strict {
+        check_strictly(access_token, members)?;
+    }
+    let token = match &reading.prefix {
+        None => Token::bearer(access_token),
+        Some(prefix) => Token::prefixed(prefix, access_token),
+    };
+    let mut token = token.map_err(|_| {
         TokenError::new(
             Kind::InvalidToken,
             "the issuer's `access_token` has a space, a control or a non-ASCII character \
              and cannot be sent, report it to the issuer",
         )
     })?;
-    if let Some(lifetime) = lifetime(&members.expires_in) {
+    if let Some(lifetime) = lifetime(&members.expires_in, reading) {
         token = token.expires_in(lifetime);
     }
     if let Some(scope) = scope(&members.scope) {
         token = token.scope(&scope);
     }
     Ok(token)
+}
+
+/// Refuses what is tolerated otherwise, and RFC 6749 section 5.1 and RFC 6750 section 2.1 do not
+/// allow.
+fn check_strictly(access_token: &str, members: &Members) -> Result<(), TokenError> {
+    let is_bearer =
+        matches!(&members.token_type, Member::Text(name) if name.eq_ignore_ascii_case("bearer"));
+    if !is_bearer {
+        return Err(malformed("no `token_type` of `Bearer`, which `strict` wants"));
+    }
+    let is_lifetime = match &members.expires_in {
+        Member::Absent => true,
+        Member::Number(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    if !is_lifetime {
+        return Err(malformed("an `expires_in` that is no whole number, which `strict` wants"));
+    }
+    let unpadded = access_token.trim_end_matches('=');
+    let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if unpadded.is_empty() || !unpadded.bytes().all(is_b64token) {
+        return Err(TokenError::new(
+            Kind::InvalidToken,
+            "the issuer's `access_token` is none of RFC 6750, \
+             leave out `strict` if the API takes it",
+        ));
+    }
+    Ok(())
 }
 
 fn check_type(token_type: &Member) -> Result<(), TokenError> {
@@ -61,17 +99,24 @@ fn check_type(token_type: &Member) -> Result<(), TokenError> {
     ))
 }
 
-/// A lifetime in seconds, in any notation that issuers have for it. One that makes no sense is
-/// unknown: the token itself may be fine.
-fn lifetime(expires_in: &Member) -> Option<Duration> {
+/// A lifetime, in any notation that issuers have for it. One that makes no sense is unknown: the
+/// token itself may be fine.
+fn lifetime(expires_in: &Member, reading: &Reading) -> Option<Duration> {
     let (Member::Number(text) | Member::Text(text)) = expires_in else { return None };
     let text = text.trim();
     // Keeps out the `inf` and `NaN` that `f64` takes as well.
     if !text.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    let seconds: f64 = text.parse().ok()?;
-    (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64))
+    let number: f64 = text.parse().ok()?;
+    let seconds = match reading.unit {
+        Unit::Seconds => number,
+        Unit::Milliseconds => number / 1000.0,
+    };
+    match reading.zero {
+        Zero::Never if number == 0.0 => Some(Duration::MAX),
+        _ => (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64)),
+    }
 }
 
 fn scope(scope: &Member) -> Option<String> {
@@ -121,8 +166,12 @@ mod tests {
             (".", None),
         ] {
             let expected = seconds.map(Duration::from_secs);
-            assert_eq!(lifetime(&Member::Text(text.into())), expected, "{text}");
+            assert_eq!(
+                lifetime(&Member::Text(text.into()), &Reading::default()),
+                expected,
+                "{text}"
+            );
         }
-        assert_eq!(lifetime(&Member::List(vec!["60".into()])), None);
+        assert_eq!(lifetime(&Member::List(vec!["60".into()]), &Reading::default()), None);
     }
 }

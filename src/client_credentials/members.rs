@@ -3,6 +3,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, error::Category, value::RawValue};
 
+use super::{
+    pointer::Pointer,
+    reading::{Reading, Rigour},
+};
+
 /// The members of a token endpoint's answer that mean something here (RFC 6749 section 5).
 #[derive(Default)]
 pub(super) struct Members {
@@ -34,33 +39,41 @@ pub(super) type Unreadable = Cow<'static, str>;
 
 impl Members {
     /// Reads a body by its shape, not by its `Content-Type`, which too many issuers get wrong.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Unreadable> {
+    pub(super) fn read(body: &[u8], reading: &Reading) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| "not in UTF-8")?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let is_bare_token = reading.access_token.as_ref().is_some_and(Pointer::is_root);
         match text.bytes().next() {
             None => Err("empty".into()),
-            Some(b'{') => Self::from_json(text),
             Some(b'<') => Err("a page in HTML or XML".into()),
+            Some(b'{') => Self::from_json(text, reading),
+            Some(b'[' | b'"') if reading.access_token.is_some() => Self::from_json(text, reading),
+            Some(_) if is_bare_token => {
+                Ok(Self { access_token: Member::Text(text.to_owned()), ..Self::default() })
+            }
+            Some(_) if reading.rigour == Rigour::Strict => Err("no JSON object".into()),
             Some(_) => Self::from_form(text),
         }
     }
 
-    fn from_json(text: &str) -> Result<Self, Unreadable> {
-        let object: Object<'_> = serde_json::from_str(text).map_err(|error| -> Unreadable {
-            match error.classify() {
-                Category::Eof => "JSON that ends in the middle".into(),
-                Category::Data => "JSON that has a member twice".into(),
-                Category::Syntax | Category::Io => {
-                    let (line, column) = (error.line(), error.column());
-                    format!("broken JSON (line {line}, column {column})").into()
-                }
-            }
-        })?;
+    fn from_json(text: &str, reading: &Reading) -> Result<Self, Unreadable> {
+        let document: &RawValue = serde_json::from_str(text).map_err(broken)?;
+        let object: Object<'_> = match text.starts_with('{') {
+            true => serde_json::from_str(text).map_err(broken)?,
+            false => Object::default(),
+        };
+        let member = |place: &Option<Pointer>, usual| match place {
+            None => Ok(Member::from_json(usual)),
+            Some(place) => match place.find(document) {
+                Ok(found) => Ok(Member::from_json(found)),
+                Err(_) => Err(Unreadable::from(TWICE)),
+            },
+        };
         Ok(Self {
-            access_token: Member::from_json(object.access_token),
-            token_type: Member::from_json(object.token_type),
-            expires_in: Member::from_json(object.expires_in),
+            access_token: member(&reading.access_token, object.access_token)?,
+            token_type: member(&reading.token_type, object.token_type)?,
+            expires_in: member(&reading.expires_in, object.expires_in)?,
             scope: Member::from_json(object.scope),
             error: Member::from_json(object.error),
             error_description: Member::from_json(object.error_description),
@@ -95,6 +108,19 @@ impl Members {
     }
 }
 
+const TWICE: &str = "JSON that has a member twice";
+
+fn broken(error: serde_json::Error) -> Unreadable {
+    match error.classify() {
+        Category::Eof => "JSON that ends in the middle".into(),
+        Category::Data => TWICE.into(),
+        Category::Syntax | Category::Io => {
+            let (line, column) = (error.line(), error.column());
+            format!("broken JSON (line {line}, column {column})").into()
+        }
+    }
+}
+
 impl Member {
     fn from_json(value: Option<&RawValue>) -> Self {
         let Some(value) = value.map(RawValue::get) else { return Self::Absent };
@@ -114,7 +140,7 @@ impl Member {
 
 /// Raw values, so that only what is used has to make sense: an `expires_in` of `1e999` is none
 /// of serde_json's numbers, and no reason to refuse a token.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Object<'a> {
     #[serde(borrow)]
     access_token: Option<&'a RawValue>,

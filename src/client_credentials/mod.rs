@@ -1,5 +1,8 @@
 //! The OAuth 2.0 client credentials grant over any tower HTTP client.
 
+mod advice;
+mod assertion;
+mod attempt;
 mod auth;
 mod builder;
 mod credentials;
@@ -7,16 +10,29 @@ mod draft;
 mod endpoint;
 mod exchange;
 mod grant;
+mod grant_setters;
 mod issued;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod members;
+mod names;
+mod opened;
 mod params;
+mod pointer;
+mod reading;
 mod redactor;
 mod refusal;
 mod request;
+mod request_setters;
 mod response;
+mod response_setters;
 mod retry_after;
+mod secret;
 mod spelling;
 
+#[cfg(feature = "jwt")]
+pub use self::jwt::{Jwt, JwtAlgorithm};
 pub use self::{
-    auth::ClientAuth, builder::ClientCredentialsBuilder, credentials::ClientCredentials,
+    assertion::Assertion, auth::ClientAuth, builder::ClientCredentialsBuilder,
+    credentials::ClientCredentials, secret::Secret,
 };

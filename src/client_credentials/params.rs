@@ -1,3 +1,4 @@
+use super::{attempt::Attempt, draft::Draft, secret::Secret};
 use crate::error::TokenError;
 
 /// Names that stand for the grant, the client and the scope.
@@ -18,40 +19,68 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 /// Additional parameters, in order.
 #[derive(Default)]
 pub(super) struct Params {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<(String, Value)>,
+}
+
+enum Value {
+    Plain(String),
+    Secret(Secret),
 }
 
 impl Params {
     /// Adds a parameter. One without a value counts as omitted (RFC 6749 section 3.2).
     pub(super) fn push(&mut self, name: String, value: String) -> Result<(), TokenError> {
+        if name == "resource" && value.contains('#') {
+            return Err(TokenError::config(
+                "a `resource` has a fragment, leave out the `#` and what follows it",
+            ));
+        }
+        self.check(&name)?;
+        if !value.is_empty() {
+            self.pairs.push((name, Value::Plain(value)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_secret(&mut self, name: String, value: Secret) -> Result<(), TokenError> {
+        self.check(&name)?;
+        self.pairs.push((name, Value::Secret(value)));
+        Ok(())
+    }
+
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.pairs.iter().filter_map(|(_, value)| match value {
+            Value::Plain(_) => None,
+            Value::Secret(secret) => Some(secret),
+        })
+    }
+
+    pub(super) fn apply<'a>(&'a self, attempt: Attempt<'a>, draft: &mut Draft<'a>) {
+        for (name, value) in &self.pairs {
+            match value {
+                Value::Plain(value) => draft.param(name, &**value),
+                Value::Secret(value) => draft.secret_param(name, attempt.opened.text(value)),
+            }
+        }
+    }
+
+    fn check(&self, name: &str) -> Result<(), TokenError> {
         if name.is_empty() {
             return Err(TokenError::config("a parameter has an empty name, give it one"));
         }
         if let Some(reserved) = RESERVED.iter().find(|reserved| **reserved == name) {
             return Err(TokenError::config(format!(
                 "`{reserved}` cannot be an extra parameter, \
-                 use `ClientAuth`, `scope` or `legacy_password_grant`"
+                 use `ClientAuth`, `scope`, `grant_type` or `legacy_password_grant`"
             )));
         }
-        if !is_repeatable(&name) && self.pairs.iter().any(|(other, _)| *other == name) {
+        if !is_repeatable(name) && self.pairs.iter().any(|(other, _)| other == name) {
             return Err(TokenError::config(format!(
                 "the parameter `{}` is given twice, leave one out",
                 name.escape_debug()
             )));
         }
-        if name == "resource" && value.contains('#') {
-            return Err(TokenError::config(
-                "a `resource` has a fragment, leave out the `#` and what follows it",
-            ));
-        }
-        if !value.is_empty() {
-            self.pairs.push((name, value));
-        }
         Ok(())
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
@@ -59,19 +88,22 @@ pub(super) fn is_repeatable(name: &str) -> bool {
     REPEATABLE.contains(&name)
 }
 
-/// A scope as it goes on the wire (RFC 6749 section 3.3), or `None` if it is empty.
+/// A scope in its usual form (RFC 6749 section 3.3), or `None` if it is empty.
 pub(super) fn scope(scope: &str) -> Result<Option<String>, TokenError> {
     if scope.trim().is_empty() {
         return Ok(None);
     }
-    let is_scope_char = |byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    if !scope.bytes().all(is_scope_char) {
+    if !scope.chars().all(is_scope_char) {
         return Err(TokenError::config(
             "the scope has a character that scopes cannot have, \
              separate its parts by single spaces and leave out quotes and backslashes",
         ));
     }
     Ok(Some(scope.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")))
+}
+
+pub(super) fn is_scope_char(c: char) -> bool {
+    matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }
 
 #[cfg(test)]
@@ -86,7 +118,7 @@ mod tests {
         }
         let error = params.push("tenant".into(), "other".into()).expect_err("a duplicate");
         assert!(error.is_config() && error.to_string().contains("`tenant`"));
-        assert_eq!(params.iter().count(), 5);
+        assert_eq!(params.pairs.len(), 5);
     }
 
     #[test]
@@ -101,7 +133,7 @@ mod tests {
     fn a_parameter_without_a_value_is_not_sent() {
         let mut params = Params::default();
         params.push("tenant".into(), String::new()).expect("omitted");
-        assert_eq!(params.iter().count(), 0);
+        assert_eq!(params.pairs.len(), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{members::Member, redactor::Redactor};
+use super::{advice::Advice, members::Member, redactor::Redactor};
 use crate::error::{Kind, TokenError};
 
 /// Another attempt with these may lock the client out, whatever the status (RFC 6749 section 5.2).
@@ -25,8 +25,7 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) code: Option<String>,
     pub(super) description: Option<String>,
-    /// Other ways to authenticate that are worth a try.
-    pub(super) alternatives: Option<&'static str>,
+    pub(super) advice: Advice,
 }
 
 impl Refusal {
@@ -69,11 +68,11 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, transient: bool) -> Cow<'static, str> {
+    fn advice(&self, transient: bool) -> Cow<'_, str> {
         let advice = match (self.code.as_deref(), self.status.as_u16()) {
             _ if transient => "try again later",
-            (Some("invalid_client"), _) | (None, 401) => return self.credentials_advice(),
-            (Some("invalid_grant"), _) => "check the username and the password",
+            (Some("invalid_client"), _) | (None, 401) => return (&*self.advice.client).into(),
+            (Some("invalid_grant"), _) => self.advice.grant,
             (Some("unauthorized_client"), _) => {
                 "check that the client may use this grant, and its secret"
             }
@@ -88,7 +87,7 @@ impl Refusal {
             (Some("use_dpop_nonce"), _) => {
                 "register the client for bearer tokens: DPoP is not supported"
             }
-            (Some(_), 401) => return self.credentials_advice(),
+            (Some(_), 401) => return (&*self.advice.client).into(),
             (Some(_), _) => "check the client's registration at the issuer",
             (None, 300..400) => "configure the URL that it redirects to: no redirect is followed",
             (None, 400 | 415) => "check which parameters it wants and how they are sent",
@@ -97,17 +96,6 @@ impl Refusal {
             (None, _) => "check its URL and the client's registration",
         };
         advice.into()
-    }
-
-    fn credentials_advice(&self) -> Cow<'static, str> {
-        let advice = "check the client id, its secret and how they are sent";
-        match self.alternatives {
-            Some(alternatives) => format!(
-                "{advice}: form-encoding changes them, so the issuer may want {alternatives}"
-            )
-            .into(),
-            None => advice.into(),
-        }
     }
 }
 

@@ -1,112 +1,183 @@
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header::ACCEPT};
 use http_body_util::Full;
 
 use super::{
+    advice::Advice,
+    attempt::Attempt,
     auth::ClientAuth,
     draft::{Draft, Shape},
     endpoint::Endpoint,
     grant::Grant,
+    names::Names,
+    opened::Opened,
     params::{self, Params},
     redactor::Redactor,
+    secret::Secret,
 };
 use crate::error::TokenError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// All that token requests are drawn up from.
+/// All that token requests are drawn up from, but where they go.
 pub(super) struct TokenRequest {
-    pub(super) endpoint: Endpoint,
-    pub(super) client_id: String,
+    pub(super) client_id: Secret,
+    pub(super) client_id_place: ClientIdPlace,
     pub(super) auth: ClientAuth,
+    pub(super) names: Names,
     pub(super) grant: Grant,
+    pub(super) grant_type: GrantType,
     pub(super) scope: Option<String>,
+    pub(super) scope_separator: char,
     pub(super) params: Params,
     pub(super) headers: HeaderMap,
     pub(super) shape: Shape,
 }
 
+/// Where the client's id is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientIdPlace {
+    /// Where the way to authenticate has it.
+    Auth,
+    /// There, and among the parameters.
+    AuthAndParams,
+}
+
+/// What is sent as `grant_type`.
+#[derive(Clone, Debug)]
+pub(super) enum GrantType {
+    /// What RFC 6749 says for the grant.
+    Registered,
+    Custom(String),
+    Omitted,
+}
+
+/// A token request, and what goes along with it on this side.
+pub(super) struct Drawn {
+    pub(super) request: Request<Full<Bytes>>,
+    pub(super) redactor: Redactor,
+    pub(super) advice: Advice,
+}
+
 impl TokenRequest {
-    /// Finds what could only fail later, at the first token request or at the server.
-    pub(super) fn check(&self) -> Result<(), TokenError> {
-        if self.client_id.is_empty() {
+    pub(super) fn new(client_id: Secret, auth: ClientAuth) -> Self {
+        Self {
+            client_id,
+            client_id_place: ClientIdPlace::Auth,
+            auth,
+            names: Names::default(),
+            grant: Grant::ClientCredentials,
+            grant_type: GrantType::Registered,
+            scope: None,
+            scope_separator: ' ',
+            params: Params::default(),
+            headers: HeaderMap::new(),
+            shape: Shape::Form,
+        }
+    }
+
+    /// Finds what could only fail later, at the first token request or at the server. Secrets that
+    /// are read for each request are not read yet.
+    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TokenError> {
+        let unread = Opened::default();
+        let audience = endpoint.to_string();
+        let draft = self.draft(self.attempt(&audience, &unread, SystemTime::now()))?;
+        let mut names: Vec<&str> = draft.names().filter(|n| !params::is_repeatable(n)).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(TokenError::config(format!(
+                "the parameter `{}` would be sent twice, leave out one of what sends it",
+                twice[0].escape_debug()
+            )));
+        }
+        let query = endpoint.query().unwrap_or_default();
+        for (configured, _) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = names.iter().find(|name| **name == configured) {
+                return Err(TokenError::config(format!(
+                    "the token endpoint's URL has the parameter `{}` already, leave it out \
+                     there: it is sent anyway, or in the query with `params_in_query`",
+                    name.escape_debug()
+                )));
+            }
+        }
+        draft.finish(endpoint, &self.headers).map(drop)
+    }
+
+    /// What has to be opened for a request.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        let mut secrets = vec![&self.client_id];
+        secrets.extend(self.auth.secret());
+        secrets.extend(self.grant.secret());
+        secrets.extend(self.params.secrets());
+        secrets
+    }
+
+    pub(super) fn draw_up(
+        &self,
+        endpoint: &Endpoint,
+        opened: &Opened,
+        now: SystemTime,
+    ) -> Result<Drawn, TokenError> {
+        let audience = endpoint.to_string();
+        let attempt = self.attempt(&audience, opened, now);
+        let advice = Advice { client: self.auth.advice(attempt), grant: self.grant.advice() };
+        let (request, redactor) = self.draft(attempt)?.finish(endpoint, &self.headers)?;
+        Ok(Drawn { request, redactor, advice })
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        audience: &'a str,
+        opened: &'a Opened,
+        now: SystemTime,
+    ) -> Attempt<'a> {
+        Attempt { client_id: opened.text(&self.client_id), audience, opened, now }
+    }
+
+    fn draft<'a>(&'a self, attempt: Attempt<'a>) -> Result<Draft<'a>, TokenError> {
+        if attempt.client_id.is_empty() && self.needs_client_id() {
             return Err(TokenError::config(
                 "the client id is empty, pass the one that the issuer has registered",
             ));
         }
-        self.auth.check(&self.client_id, self.shape)?;
-        self.grant.check()?;
-        if matches!(self.grant, Grant::Password { .. }) && self.shape == Shape::Query {
-            return Err(TokenError::config(
-                "a password is not sent in a URL, use `legacy_password_grant` \
-                 without `params_in_query`",
-            ));
-        }
-        let query = self.endpoint.query().unwrap_or_default();
-        let draft = self.draft();
-        for (configured, _) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(name) = draft.names().find(|name| *name == configured) {
-                if !params::is_repeatable(name) {
-                    return Err(TokenError::config(format!(
-                        "the token endpoint's URL has the parameter `{}` already, leave it out \
-                         there: it is sent anyway, or in the query with `params_in_query`",
-                        name.escape_debug()
-                    )));
-                }
-            }
-        }
-        self.draw_up().map(drop)
-    }
-
-    pub(super) fn draw_up(&self) -> Result<Request<Full<Bytes>>, TokenError> {
-        self.draft().finish(&self.endpoint, &self.headers)
-    }
-
-    /// Knows all that a token request has to hide.
-    pub(super) fn redactor(&self) -> Redactor {
-        let mut redactor = Redactor::default();
-        self.auth.hide(&self.client_id, &mut redactor);
-        self.grant.hide(&mut redactor);
-        for value in self.headers.values().filter(|value| value.is_sensitive()) {
-            redactor.hide(&String::from_utf8_lossy(value.as_bytes()));
-        }
-        if let Some(query) = self.draw_up().ok().as_ref().and_then(|request| request.uri().query())
-        {
-            redactor.hide(query);
-        }
-        redactor
-    }
-
-    /// What to try if the issuer does not know the client, should that be worth a try.
-    pub(super) fn alternatives(&self) -> Option<&'static str> {
-        self.auth.alternatives(&self.client_id)
-    }
-
-    fn draft(&self) -> Draft<'_> {
         let mut draft = Draft::new(self.shape);
         draft.headers.insert(ACCEPT, JSON);
-        draft.param("grant_type", self.grant.grant_type());
-        self.auth.apply(&self.client_id, &mut draft);
-        self.grant.apply(&mut draft);
+        match &self.grant_type {
+            GrantType::Registered => draft.param("grant_type", self.grant.grant_type()),
+            GrantType::Custom(grant_type) => draft.param("grant_type", &**grant_type),
+            GrantType::Omitted => {}
+        }
+        self.auth.apply(attempt, &self.names, &mut draft)?;
+        if self.client_id_place == ClientIdPlace::AuthAndParams && !self.auth.has_client_id_param()
+        {
+            draft.param(&self.names.client_id, attempt.client_id);
+        }
+        self.grant.apply(attempt, &mut draft)?;
         if let Some(scope) = &self.scope {
-            draft.param("scope", scope);
+            draft.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
         }
-        for (name, value) in self.params.iter() {
-            draft.param(name, value);
-        }
-        draft
+        self.params.apply(attempt, &mut draft);
+        Ok(draft)
+    }
+
+    fn needs_client_id(&self) -> bool {
+        let is_named_by_assertion =
+            self.auth.is_none() && matches!(self.grant, Grant::JwtBearer(_));
+        self.client_id_place == ClientIdPlace::AuthAndParams
+            || self.auth.needs_client_id() && !is_named_by_assertion
     }
 }
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let client_id = self.client_id.fixed();
+        let client_id = client_id.map_or(&self.client_id as &dyn fmt::Debug, |_| &client_id);
         f.debug_struct("TokenRequest")
-            .field("endpoint", &self.endpoint)
-            .field("client_id", &self.client_id)
+            .field("client_id", client_id)
             .field("auth", &self.auth)
-            .field("grant_type", &self.grant.grant_type())
+            .field("grant_type", &self.grant_type)
             .field("scope", &self.scope)
             .field("shape", &self.shape)
             .finish_non_exhaustive()

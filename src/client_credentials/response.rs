@@ -3,9 +3,11 @@ use std::time::SystemTime;
 use http::{Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
 
 use super::{
+    advice::Advice,
     exchange::Content,
     issued,
     members::{Member, Members},
+    reading::Reading,
     redactor::Redactor,
     refusal::{self, Refusal},
     retry_after,
@@ -19,13 +21,13 @@ use crate::{
 ///
 /// Nothing of a successful answer but its `error` and `error_description` gets into an error: the
 /// rest may be a token.
-pub(super) struct Reader {
+pub(super) struct Reader<'r> {
+    pub(super) reading: &'r Reading,
     pub(super) redactor: Redactor,
-    /// Other ways to authenticate that are worth a try.
-    pub(super) alternatives: Option<&'static str>,
+    pub(super) advice: Advice,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The token, or why there is none. `now` is used where the answer has no `Date`.
     pub(super) fn read(
         &self,
@@ -55,7 +57,7 @@ impl Reader {
                 "the issuer's answer is encoded as `{coding}`, let the HTTP client decode it"
             ));
         }
-        let members = match Members::read(body) {
+        let members = match Members::read(body, self.reading) {
             Ok(members) => members,
             Err(what) => {
                 return malformed(format!(
@@ -64,9 +66,8 @@ impl Reader {
             }
         };
         match error_code(&members.error) {
-            Ok(None) => {
-                issued::token(&members).map_err(|error| error.with_answer(head.status, false))
-            }
+            Ok(None) => issued::token(&members, self.reading)
+                .map_err(|error| error.with_answer(head.status, false)),
             Ok(Some(code)) => {
                 let mut redactor = self.redactor.clone();
                 if let Member::Text(token) = &members.access_token {
@@ -92,7 +93,7 @@ impl Reader {
             let unread = format!("the body of the answer is encoded as `{coding}`");
             return refusal.into_error().with_source(unread);
         }
-        let members = Members::read(body).unwrap_or_default();
+        let members = Members::read(body, &Reading::default()).unwrap_or_default();
         if let Ok(Some(code)) = error_code(&members.error) {
             return refusal.because(code, &members.error_description, &self.redactor).into_error();
         }
@@ -113,7 +114,7 @@ impl Reader {
     }
 
     fn bare_refusal(&self, status: StatusCode) -> Refusal {
-        Refusal { status, code: None, description: None, alternatives: self.alternatives }
+        Refusal { status, code: None, description: None, advice: self.advice.clone() }
     }
 
     /// A coding that the body still has on, though none was asked for.

@@ -4,7 +4,7 @@ use http::{
     HeaderName, HeaderValue,
     header::{AUTHORIZATION, CONTENT_LENGTH},
 };
-use tower_bearer::{ClientAuth, ClientCredentials};
+use tower_bearer::{ClientAuth, ClientCredentials, Jwt, JwtAlgorithm, Secret, TokenError};
 
 use crate::token_endpoint::*;
 
@@ -57,6 +57,40 @@ fn what_cannot_work_is_refused_when_it_is_built() {
             credentials().legacy_password_grant("me", SECRET).params_in_query().build(),
         ),
         ("an empty username", credentials().legacy_password_grant("", SECRET).build()),
+        ("an empty grant type", credentials().grant_type("").build()),
+        ("no name for the id", credentials().client_id_name("").build()),
+        ("no name for the secret", credentials().client_secret_name("").build()),
+        (
+            "a name that is sent anyway",
+            with(ClientAuth::post(SECRET)).client_id_name("scope").scope("a").build(),
+        ),
+        (
+            "a parameter with the secret's name",
+            with(ClientAuth::post(SECRET)).client_secret_name("key").param("key", "a").build(),
+        ),
+        ("a letter between scopes", credentials().scope_separator('x').build()),
+        ("a quote between scopes", credentials().scope_separator('"').build()),
+        ("a line break between scopes", credentials().scope_separator('\n').build()),
+        ("JSON and a query", credentials().json_body().params_in_query().build()),
+        ("a GET and JSON", credentials().legacy_get().json_body().build()),
+        ("no pointer", credentials().token_at("access_token").build()),
+        ("no pointer to a lifetime", credentials().expires_in_at("$.SENSITIVE").build()),
+        ("a broken pointer", credentials().token_type_at("/a~").build()),
+        ("a prefix of two lines", credentials().token_prefix("Token\n").build()),
+        ("strict and milliseconds", credentials().strict().expires_in_millis().build()),
+        ("strict and a place", credentials().token_at("/t").strict().build()),
+        ("strict and zero", credentials().zero_means_never().strict().build()),
+        ("a secret parameter twice", {
+            credentials().secret_param("a", "SENSITIVE").param("a", "b").build()
+        }),
+        ("a secret grant", credentials().secret_param("grant_type", "SENSITIVE").build()),
+        ("an empty header", with(ClientAuth::header(" ")).build()),
+        ("a header of two lines", with(ClientAuth::header("Key SENSITIVE\r\nx: y")).build()),
+        ("an id for the body that is empty", {
+            let auth = ClientAuth::header("Key SENSITIVE");
+            let builder = ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth);
+            builder.client_id_in_body().build()
+        }),
         ("a query too long", credentials().param("a", "b".repeat(70_000)).legacy_get().build()),
     ] {
         let error = outcome.expect_err(what);
@@ -100,6 +134,14 @@ fn debug_shows_neither_secret_nor_query() {
         format!("{builder:?} {builder:#?}"),
         format!("{:?}", builder.build().unwrap()),
         format!("{:?} {:?}", ClientAuth::basic(SECRET), ClientAuth::legacy_query(SECRET)),
+        format!("{:?} {:?}", ClientAuth::header(SECRET), Secret::from(SECRET)),
+        format!("{:?}", ClientAuth::assertion(Secret::from(SECRET))),
+        format!("{:#?}", ClientAuth::assertion(Jwt::new(JwtAlgorithm::HS256, SECRET))),
+        format!("{:?}", Secret::from_fn(async || Ok::<_, TokenError>(SECRET))),
+        format!("{:?}", {
+            let builder = TokenEndpoint::default().credentials().secret_param("a", SECRET);
+            builder.jwt_bearer_grant(Secret::from(SECRET)).token_prefix("Key ")
+        }),
     ];
     for text in texts {
         assert!(!text.contains("SENSITIVE") && !text.contains(SECRET), "{text}");

@@ -3,13 +3,19 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod adversity;
+mod assertion;
 mod cache;
+mod challenge;
 mod client_credentials;
 mod end_to_end;
+mod header;
+mod mapping;
 mod observe;
+mod placement;
 mod rejection;
 mod replay;
 mod request;
+mod rotation;
 mod runtimes;
 mod secrets;
 mod support;

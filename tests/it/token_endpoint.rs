@@ -58,6 +58,14 @@ impl TokenEndpoint {
         self.requests.lock().unwrap().len()
     }
 
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.lock().unwrap().extend(answers);
+    }
+
+    pub fn all_requests(&self) -> Vec<Request<Bytes>> {
+        self.requests.lock().unwrap().clone()
+    }
+
     pub fn last_request(&self) -> Request<Bytes> {
         self.requests.lock().unwrap().last().unwrap().clone()
     }

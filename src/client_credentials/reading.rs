@@ -1,0 +1,48 @@
+use super::pointer::Pointer;
+
+/// How answers are read, where that is not as RFC 6749 section 5.1 has it.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) access_token: Option<Pointer>,
+    pub(super) token_type: Option<Pointer>,
+    pub(super) expires_in: Option<Pointer>,
+    pub(super) unit: Unit,
+    pub(super) zero: Zero,
+    pub(super) rigour: Rigour,
+    /// What stands before the token in a header, if it is not `Bearer `.
+    pub(super) prefix: Option<String>,
+}
+
+/// The unit of `expires_in`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unit {
+    #[default]
+    Seconds,
+    Milliseconds,
+}
+
+/// What an `expires_in` of zero means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Zero {
+    #[default]
+    AtOnce,
+    Never,
+}
+
+/// How much is made of what RFC 6749 does not allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rigour {
+    #[default]
+    Tolerant,
+    Strict,
+}
+
+impl Reading {
+    /// Answers are expected to be other than RFC 6749 has them.
+    pub(super) fn is_particular(&self) -> bool {
+        let places = [&self.access_token, &self.token_type, &self.expires_in];
+        places.into_iter().any(Option::is_some)
+            || self.unit != Unit::Seconds
+            || self.zero != Zero::AtOnce
+    }
+}
