@@ -7,7 +7,7 @@ use crate::{
     cache::TokenCache,
     error::TokenError,
     rejection::Rejection,
-    replay::{CloneBody, NoReplay},
+    replay::{CloneBody, NoReplay, TryClone},
     service::BearerAuth,
     settings::Settings,
     target::{Origin, Target},
@@ -77,6 +77,11 @@ impl<R> BearerAuthLayer<R> {
     /// For bodies that are not `Clone`, and where the copy of each request's head costs too much.
     pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
         BearerAuthLayer { settings: self.settings, replay: NoReplay }
+    }
+
+    /// Sends a request a second time if this function can clone its body.
+    pub fn try_clone<F>(self, clone: F) -> BearerAuthLayer<TryClone<F>> {
+        BearerAuthLayer { settings: self.settings, replay: TryClone::new(clone) }
     }
 
     /// Decides what is a refused token. Default:

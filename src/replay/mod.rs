@@ -29,6 +29,36 @@ impl<B: Clone> Sealed<B> for CloneBody {
     }
 }
 
+/// Clones the body before the first attempt if that is possible. Made by
+/// [`try_clone`](crate::BearerAuthLayer::try_clone).
+#[derive(Clone, Copy)]
+pub struct TryClone<F> {
+    clone: F,
+}
+
+impl<F> TryClone<F> {
+    pub(crate) fn new(clone: F) -> Self {
+        Self { clone }
+    }
+}
+
+impl<F> std::fmt::Debug for TryClone<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TryClone").finish_non_exhaustive()
+    }
+}
+
+impl<F: Fn(&B) -> Option<B>, B> Replay<B> for TryClone<F> {}
+
+impl<F: Fn(&B) -> Option<B>, B> Sealed<B> for TryClone<F> {
+    const KEEPS: bool = true;
+
+    fn save(&self, body: B) -> (B, Saved<B>) {
+        let saved = (self.clone)(&body).map_or(Saved::Nothing, Saved::Body);
+        (body, saved)
+    }
+}
+
 /// Keeps nothing and sends nothing twice. A refused token is still renewed, for the next
 /// request. Works with any body and costs nothing.
 #[derive(Clone, Copy, Debug, Default)]
