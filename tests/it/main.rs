@@ -6,6 +6,8 @@ mod cache;
 mod client_credentials;
 mod end_to_end;
 mod observe;
+mod readiness;
+mod redirect;
 mod rejection;
 mod request;
 mod secrets;
