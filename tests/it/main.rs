@@ -11,6 +11,7 @@ mod redirect;
 mod rejection;
 mod request;
 mod secrets;
+mod stacks;
 mod support;
 mod token_endpoint;
 mod token_failure;
