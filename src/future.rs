@@ -61,7 +61,7 @@ pin_project! {
         Replacing {
             token: Wait<NotReplayed>,
             refusal: Option<Res>,
-            unsent: Option<Box<Unsent<S, B>>>,
+            refused: Option<Box<Refused<S, B>>>,
         },
     }
 }
@@ -81,6 +81,14 @@ pub(crate) struct Sent<S, B> {
     pub(crate) settings: Arc<Settings>,
     pub(crate) token: Token,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
+}
+
+/// A request that was refused and may be sent once more, if there is another token.
+pub(crate) struct Refused<S, B> {
+    settings: Arc<Settings>,
+    service: S,
+    copy: RequestCopy<B>,
+    source: Source,
 }
 
 /// Which attempt it is. The first has with it what a second needs, if there can be one.
@@ -142,23 +150,34 @@ where
                     State::Calling { future, sent: Some(sent) }
                 }
                 StateProj::Calling { future, sent } => {
-                    let response = ready!(future.poll(cx)).map_err(Into::into)?;
-                    let Some(sent) = sent.take() else { return Poll::Ready(Ok(response)) };
+                    let response = ready!(future.poll(cx));
+                    let sent = sent.take();
+                    let response = response.map_err(Into::into)?;
+                    let Some(sent) = sent else { return Poll::Ready(Ok(response)) };
                     match sent.judge(response) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
-                        Judgement::Refusal(response, token, unsent) => {
-                            let tokens = unsent.settings.tokens.clone();
+                        Judgement::Refusal(response, token, refused) => {
+                            let tokens = refused.settings.tokens.clone();
                             State::Replacing {
-                                token: Box::pin(tokens.replace(token, unsent.source())),
+                                token: Box::pin(tokens.replace(token, refused.source)),
                                 refusal: Some(response),
-                                unsent: Some(unsent),
+                                refused: Some(refused),
                             }
                         }
                     }
                 }
-                StateProj::Replacing { token, refusal, unsent } => {
-                    match ready!(token.as_mut().poll(cx)) {
-                        Ok(token) => State::Readying { token: Some(token), unsent: unsent.take() },
+                StateProj::Replacing { token, refusal, refused } => {
+                    let token = ready!(token.as_mut().poll(cx));
+                    // Taken in any case: what is left here would hold the first attempt back.
+                    let refused = refused.take().expect(ENDED);
+                    let token = token.and_then(|token| match refused.into_unsent() {
+                        Some(unsent) => Ok((token, unsent)),
+                        None => Err(NotReplayed::Body),
+                    });
+                    match token {
+                        Ok((token, unsent)) => {
+                            State::Readying { token: Some(token), unsent: Some(unsent) }
+                        }
                         Err(why) => {
                             let response = refusal.take().expect(ENDED);
                             return Poll::Ready(Ok(not_replayed(response, why)));
@@ -185,18 +204,11 @@ impl<S, B> Unsent<S, B> {
         };
         (future, Sent { settings: self.settings, token, turn })
     }
-
-    fn source(&self) -> Source {
-        match self.turn {
-            Turn::First(_) => Source::UNKNOWN,
-            Turn::Second(source) => source,
-        }
-    }
 }
 
 enum Judgement<S, B, RB> {
     Answer(Response<RB>),
-    Refusal(Response<RB>, Token, Box<Unsent<S, B>>),
+    Refusal(Response<RB>, Token, Box<Refused<S, B>>),
 }
 
 impl<S, B> Sent<S, B> {
@@ -220,17 +232,21 @@ impl<S, B> Sent<S, B> {
             }
         };
         let source = copy.source();
-        match copy.into_request() {
-            Some(request) => {
-                let turn = Turn::Second(source);
-                let unsent = Box::new(Unsent { settings, service, request, turn });
-                Judgement::Refusal(response, token, unsent)
-            }
-            None => {
-                let why = settings.tokens.not_replayed(&token, source);
-                Judgement::Answer(not_replayed(response, why))
-            }
+        if copy.body.hold() {
+            let refused = Refused { settings, service, copy, source };
+            Judgement::Refusal(response, token, Box::new(refused))
+        } else {
+            let why = settings.tokens.not_replayed(&token, source);
+            Judgement::Answer(not_replayed(response, why))
         }
+    }
+}
+
+impl<S, B> Refused<S, B> {
+    fn into_unsent(self) -> Option<Box<Unsent<S, B>>> {
+        let Self { settings, service, copy, source } = self;
+        let request = Request::from_parts(copy.parts, copy.body.into_body()?);
+        Some(Box::new(Unsent { settings, service, request, turn: Turn::Second(source) }))
     }
 }
 
@@ -240,10 +256,6 @@ impl<B> RequestCopy<B> {
         let mut hasher = DefaultHasher::new();
         self.parts.uri.authority().hash(&mut hasher);
         Source(hasher.finish())
-    }
-
-    fn into_request(self) -> Option<Request<B>> {
-        Some(Request::from_parts(self.parts, self.body.into_body()?))
     }
 }
 

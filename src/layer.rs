@@ -7,7 +7,7 @@ use crate::{
     cache::TokenCache,
     error::TokenError,
     rejection::Rejection,
-    replay::{CloneBody, NoReplay, TryClone},
+    replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
     settings::Settings,
     target::{Origin, Target},
@@ -72,16 +72,72 @@ impl BearerAuthLayer {
 }
 
 impl<R> BearerAuthLayer<R> {
-    /// Sends no request a second time. A refused token is still renewed, for the next request.
+    /// Keeps up to `limit` bytes of a request's body while it is sent, for the case that the token is
+    /// refused. `wrap` makes a body of your client's type from a [`ReplayBody`], twice for a request
+    /// that is sent twice; it should pass the frames on as they are.
     ///
-    /// For bodies that are not `Clone`, and where the copy of each request's head costs too much.
-    pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
-        BearerAuthLayer { settings: self.settings, replay: NoReplay }
+    /// For bodies that stream, and for those that are boxed. `axum::body::Body::new`,
+    /// `tonic::body::Body::new` and `reqwest::Body::wrap` can be given as they are. A body that turns
+    /// out to be larger than `limit` is sent all the same, but not twice.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{BodyExt, combinators::BoxBody};
+    /// use tower_bearer::{BearerAuthLayer, BoxError};
+    ///
+    /// # let tokens = tower_bearer::fetch_fn(async |_| tower_bearer::Token::bearer("abc"));
+    /// # let client = tower::service_fn(async |_: http::Request<BoxBody<Bytes, BoxError>>| {
+    /// #     Ok::<_, BoxError>(http::Response::new(()))
+    /// # });
+    /// let layer = BearerAuthLayer::new(tokens).buffered(64 * 1024, |body| body.boxed());
+    /// # fn check<C: tower::Service<http::Request<BoxBody<Bytes, BoxError>>>>(_: C) {}
+    /// # check(tower::Layer::layer(&layer, client));
+    /// ```
+    ///
+    /// [`Buffered`] says what is kept, what that costs, and what happens if the refusal comes while
+    /// the body is still being sent.
+    pub fn buffered<F, B>(self, limit: usize, wrap: F) -> BearerAuthLayer<Buffered<F>>
+    where
+        F: Fn(ReplayBody<B>) -> B,
+    {
+        BearerAuthLayer { settings: self.settings, replay: Buffered::new(limit, wrap) }
     }
 
-    /// Sends a request a second time if this function can clone its body.
-    pub fn try_clone<F>(self, clone: F) -> BearerAuthLayer<TryClone<F>> {
+    /// Sends a request once more if `clone` gave a body for that, which it is asked for before the
+    /// first attempt. The clone must be the whole body.
+    ///
+    /// For a body type that is not `Clone`, but has bodies that can be cloned.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{Either, Full, combinators::UnsyncBoxBody};
+    /// use tower_bearer::{BearerAuthLayer, BoxError};
+    ///
+    /// type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BoxError>>;
+    ///
+    /// # let tokens = tower_bearer::fetch_fn(async |_| tower_bearer::Token::bearer("abc"));
+    /// # let client = tower::service_fn(async |_: http::Request<Body>| {
+    /// #     Ok::<_, BoxError>(http::Response::new(()))
+    /// # });
+    /// let layer = BearerAuthLayer::new(tokens).try_clone(|body: &Body| match body {
+    ///     Either::Left(full) => Some(Either::Left(full.clone())),
+    ///     Either::Right(_) => None,
+    /// });
+    /// # fn check<C: tower::Service<http::Request<Body>>>(_: C) {}
+    /// # check(tower::Layer::layer(&layer, client));
+    /// ```
+    pub fn try_clone<F, B>(self, clone: F) -> BearerAuthLayer<TryClone<F>>
+    where
+        F: Fn(&B) -> Option<B>,
+    {
         BearerAuthLayer { settings: self.settings, replay: TryClone::new(clone) }
+    }
+
+    /// Sends no request a second time. A refused token is still renewed, for the next request.
+    ///
+    /// For where a refusal may go to the caller, or the copy of each request's head costs too much.
+    pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
+        BearerAuthLayer { settings: self.settings, replay: NoReplay }
     }
 
     /// Decides what is a refused token. Default:

@@ -15,7 +15,8 @@ use crate::error::TokenError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NotReplayed {
-    /// The request's body cannot be sent again. The next request gets another token.
+    /// The request's body cannot be sent again: nothing of it is kept, it is too large for what may
+    /// be kept, or it has failed. See [`replay`](crate::replay). The next request gets another token.
     Body,
     /// No other token could be had.
     NoToken(TokenError),

@@ -1,13 +1,47 @@
 //! What is kept of a request, so that it can be sent once more.
+//!
+//! The layer asks one of these policies before the first attempt. All of them know the body type of
+//! the inner client only, so that no client needs another body type for this.
+//!
+//! | policy | chosen by | body | costs each request |
+//! | --- | --- | --- | --- |
+//! | [`CloneBody`] | default | `Clone` | a clone of the body |
+//! | [`TryClone`] | [`try_clone`] | any, some can be cloned | a call of your function |
+//! | [`Buffered`] | [`buffered`] | any that can hold another body | a few allocations, up to `limit` bytes |
+//! | [`NoReplay`] | [`no_replay`] | any | nothing; nothing is sent twice |
+//!
+//! Each but `NoReplay` clones the head of a request too, if it keeps the body.
+//!
+//! [`try_clone`]: crate::BearerAuthLayer::try_clone
+//! [`buffered`]: crate::BearerAuthLayer::buffered
+//! [`no_replay`]: crate::BearerAuthLayer::no_replay
 
+use std::fmt;
+
+use http_body::Body;
+
+pub use self::body::ReplayBody;
 pub(crate) use self::sealed::Saved;
-use self::sealed::Sealed;
+use self::{
+    body::Second,
+    sealed::{Later, Sealed},
+};
+use crate::error::BoxError;
+
+mod body;
+mod kept;
+mod lost;
+mod original;
+mod rest;
 
 /// A replay policy for requests with a body of type `B`. Sealed: choose one of this module's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot keep a body of type `{B}` for a second attempt",
     label = "this body cannot be sent twice by `{Self}`",
-    note = "`CloneBody`, the default, needs `B: Clone`; for other bodies call `no_replay()` on the layer"
+    note = "`CloneBody`, the default, needs `B: Clone`; for other bodies call one of these on the layer:",
+    note = "`buffered(limit, |body| ..)` keeps up to `limit` bytes, and makes a body from those",
+    note = "`try_clone(|body| ..)` sends a body once more if your function can clone it",
+    note = "`no_replay()` sends nothing twice"
 )]
 pub trait Replay<B>: Sealed<B> {}
 
@@ -15,9 +49,41 @@ pub trait Replay<B>: Sealed<B> {}
 /// such as `Full<Bytes>`.
 ///
 /// Costs a clone of the request for every request, whether it is sent again or not.
+///
+/// Another body does not compile:
+///
+/// ```compile_fail,E0277
+/// # use tower::{Layer, Service, service_fn};
+/// # use tower_bearer::{BearerAuthLayer, BoxError, Token, fetch_fn};
+/// # let tokens = fetch_fn(async |_| Token::bearer("abc"));
+/// # let client = service_fn(async |_: http::Request<Body>| {
+/// #     Ok::<_, BoxError>(http::Response::new(()))
+/// # });
+/// # fn check(_: impl Service<http::Request<Body>>) {}
+/// type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, BoxError>;
+///
+/// check(BearerAuthLayer::new(tokens).layer(client));
+/// ```
+///
+/// unless another policy is chosen:
+///
+/// ```
+/// # use tower::{Layer, Service, service_fn};
+/// # use tower_bearer::{BearerAuthLayer, BoxError, Token, fetch_fn};
+/// # let tokens = fetch_fn(async |_| Token::bearer("abc"));
+/// # let client = service_fn(async |_: http::Request<Body>| {
+/// #     Ok::<_, BoxError>(http::Response::new(()))
+/// # });
+/// # fn check(_: impl Service<http::Request<Body>>) {}
+/// type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, BoxError>;
+///
+/// check(BearerAuthLayer::new(tokens).buffered(64 * 1024, Body::new).layer(client));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CloneBody;
 
+// Without this the compiler says that `B: Clone` is missing, and not what else there is.
+#[diagnostic::do_not_recommend]
 impl<B: Clone> Replay<B> for CloneBody {}
 
 impl<B: Clone> Sealed<B> for CloneBody {
@@ -29,8 +95,12 @@ impl<B: Clone> Sealed<B> for CloneBody {
     }
 }
 
-/// Clones the body before the first attempt if that is possible. Made by
+/// Clones those bodies that a function can clone. The others are sent once. Made by
 /// [`try_clone`](crate::BearerAuthLayer::try_clone).
+///
+/// For a body type that is not `Clone` because it may hold a stream, where most requests have no
+/// stream in it. Costs what the function costs, for every request, and a clone of the head of
+/// those that it clones.
 #[derive(Clone, Copy)]
 pub struct TryClone<F> {
     clone: F,
@@ -42,20 +112,144 @@ impl<F> TryClone<F> {
     }
 }
 
-impl<F> std::fmt::Debug for TryClone<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TryClone").finish_non_exhaustive()
-    }
-}
+impl<B, F: Fn(&B) -> Option<B>> Replay<B> for TryClone<F> {}
 
-impl<F: Fn(&B) -> Option<B>, B> Replay<B> for TryClone<F> {}
-
-impl<F: Fn(&B) -> Option<B>, B> Sealed<B> for TryClone<F> {
+impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
     const KEEPS: bool = true;
 
     fn save(&self, body: B) -> (B, Saved<B>) {
         let saved = (self.clone)(&body).map_or(Saved::Nothing, Saved::Body);
         (body, saved)
+    }
+}
+
+impl<F> fmt::Debug for TryClone<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryClone").finish_non_exhaustive()
+    }
+}
+
+/// Keeps what the first attempt reads of the body, up to a limit. Made by
+/// [`buffered`](crate::BearerAuthLayer::buffered).
+///
+/// For bodies that stream, and for body types that hide what they are. The first attempt streams
+/// as it would without this: nothing is read ahead, and nothing waits.
+///
+/// # What is kept
+///
+/// At most `limit` bytes for each request in flight: the data, and the names and values of
+/// trailers. The frame that would exceed the limit is not kept. From there on the body streams as
+/// if this was not there, what was kept before is dropped at once, and if the token is refused the
+/// caller gets the refusal, with [`NotReplayed::Body`](crate::NotReplayed::Body). What was kept is
+/// dropped as well when there is a response that is no refusal, even if the body is still being
+/// sent.
+///
+/// Data that is `Bytes` is shared with the first attempt, not copied; any other
+/// [`Buf`](bytes::Buf) is copied once. Mind that a `Bytes` that is a part of a larger buffer keeps all
+/// of that buffer.
+///
+/// # What it costs
+///
+/// Nothing, for a body that says beforehand that it is larger than the limit
+/// ([`size_hint`](Body::size_hint)), which is sent as it is, and for one that says that it is
+/// empty ([`is_end_stream`](Body::is_end_stream)), which can be sent again without being kept.
+///
+/// For any other: less than 512 bytes in two allocations, what your function allocates, and while
+/// the body is kept two uncontended locks for each frame and a list of the frames. That list has
+/// 32 bytes for each, and doubles as it grows. So where frames are of a few bytes it is larger than
+/// what they hold; empty frames are not kept.
+///
+/// # A refusal that comes early
+///
+/// A server may answer 401 when it has seen the head of a request, while the body is still being
+/// sent. That is replayed too: the second attempt sends what was kept and goes on with what nobody
+/// has read yet. There is no limit on that part, since nothing is kept of it.
+///
+/// - While another token is fetched, the first attempt's body is held back: it is pending. So
+///   nothing more counts towards the limit, and the refusal can still be read, should the caller
+///   get it after all. In that case the first attempt then goes on where it was.
+/// - When the second attempt is about to be sent, the first attempt's body ends with an error, if it
+///   was not read to its end. An error and not an end, so that no server can take what it has for the
+///   whole: in HTTP/1 the connection is closed, in HTTP/2 the stream is reset. This does not wait for
+///   the second attempt to be on its way, as the first one may be what that has to wait for.
+///
+/// # Errors of the body
+///
+/// An error of the original body goes to the attempt that meets it. After one in the first attempt
+/// there is no second.
+#[derive(Clone, Copy)]
+pub struct Buffered<F> {
+    limit: usize,
+    wrap: F,
+}
+
+impl<F> Buffered<F> {
+    pub(crate) fn new(limit: usize, wrap: F) -> Self {
+        Self { limit, wrap }
+    }
+}
+
+impl<B, F> Replay<B> for Buffered<F>
+where
+    B: Body + Unpin + Send + 'static,
+    B::Error: Into<BoxError>,
+    F: Fn(ReplayBody<B>) -> B + Clone + Send + 'static,
+{
+}
+
+impl<B, F> Sealed<B> for Buffered<F>
+where
+    B: Body + Unpin + Send + 'static,
+    B::Error: Into<BoxError>,
+    F: Fn(ReplayBody<B>) -> B + Clone + Send + 'static,
+{
+    const KEEPS: bool = true;
+
+    fn save(&self, body: B) -> (B, Saved<B>) {
+        let wrap = self.wrap.clone();
+        if body.is_end_stream() {
+            return (body, Saved::Later(Box::new(EmptyAgain { wrap })));
+        }
+        if body.size_hint().lower() > self.limit as u64 {
+            return (body, Saved::Nothing);
+        }
+        let (first, second) = ReplayBody::new(body, self.limit);
+        (wrap(first), Saved::Later(Box::new(BufferedAgain { second, wrap })))
+    }
+}
+
+impl<F> fmt::Debug for Buffered<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffered").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+struct BufferedAgain<B, F> {
+    second: Second<B>,
+    wrap: F,
+}
+
+impl<B: Send, F: FnOnce(ReplayBody<B>) -> B + Send> Later<B> for BufferedAgain<B, F> {
+    fn hold(&self) -> bool {
+        self.second.hold()
+    }
+
+    fn into_body(self: Box<Self>) -> Option<B> {
+        self.second.into_body().map(self.wrap)
+    }
+}
+
+struct EmptyAgain<F> {
+    wrap: F,
+}
+
+impl<B, F: FnOnce(ReplayBody<B>) -> B + Send> Later<B> for EmptyAgain<F> {
+    fn hold(&self) -> bool {
+        true
+    }
+
+    fn into_body(self: Box<Self>) -> Option<B> {
+        Some((self.wrap)(ReplayBody::empty()))
     }
 }
 
@@ -83,17 +277,35 @@ mod sealed {
         fn save(&self, body: B) -> (B, Saved<B>);
     }
 
-    #[derive(Debug)]
-    #[non_exhaustive]
+    #[expect(missing_debug_implementations, reason = "nobody else can name it")]
     pub enum Saved<B> {
         Body(B),
+        Later(Box<dyn Later<B>>),
         Nothing,
     }
 
+    /// A body for the second attempt that is made when it is needed.
+    pub trait Later<B>: Send {
+        /// The first attempt was refused. Whether there can be a second.
+        fn hold(&self) -> bool;
+
+        /// The second attempt is sent.
+        fn into_body(self: Box<Self>) -> Option<B>;
+    }
+
     impl<B> Saved<B> {
+        pub(crate) fn hold(&self) -> bool {
+            match self {
+                Self::Body(_) => true,
+                Self::Later(later) => later.hold(),
+                Self::Nothing => false,
+            }
+        }
+
         pub(crate) fn into_body(self) -> Option<B> {
             match self {
                 Self::Body(body) => Some(body),
+                Self::Later(later) => later.into_body(),
                 Self::Nothing => None,
             }
         }

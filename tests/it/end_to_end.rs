@@ -5,6 +5,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tower::Layer;
 use tower_bearer::{
     BearerAuth, BearerAuthLayer, ClientAuth, ClientCredentials, ClientCredentialsBuilder,
@@ -12,7 +16,7 @@ use tower_bearer::{
     testing::{Answer, AuthorizationServer, ProtectedApi},
 };
 
-use crate::support::{Body, seconds, send};
+use crate::support::{Body, Boxed, Issuer, channel, seconds, send};
 
 type Http = Client<HttpConnector, Body>;
 
@@ -183,4 +187,44 @@ async fn a_short_lived_token_is_renewed_when_it_expires() {
         assert_eq!(send(&mut client, world.post()).await.unwrap().status(), StatusCode::OK);
     }
     assert!(world.issuer.requests().len() >= 3);
+}
+
+/// Reads until there is `text`, or the connection ends.
+async fn read_until(connection: &mut TcpStream, text: &str) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(text.as_bytes()) {
+        match connection.read_u8().await {
+            Ok(byte) => seen.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(seen).unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_while_the_body_is_being_sent_cuts_it_off_and_all_of_it_is_sent_again() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", server.local_addr().unwrap());
+    let http = Client::builder(TokioExecutor::new()).build_http::<Boxed>();
+    let mut client =
+        BearerAuthLayer::new(Issuer::of(seconds(300))).buffered(100, Boxed::new).layer(http);
+    let (sender, body) = channel();
+    sender.send("one");
+    let request = Request::post(uri).body(body).unwrap();
+    let (response, ()) = tokio::join!(send(&mut client, request), async {
+        let (mut first, _) = server.accept().await.unwrap();
+        let seen = read_until(&mut first, "one\r\n").await;
+        assert!(seen.contains("Bearer t1"), "{seen}");
+        first.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        let (mut second, _) = server.accept().await.unwrap();
+        let seen = read_until(&mut second, "one\r\n").await;
+        assert!(seen.contains("Bearer t2"), "{seen}");
+        sender.send("two");
+        drop(sender);
+        assert_eq!(read_until(&mut second, "0\r\n\r\n").await, "3\r\ntwo\r\n0\r\n\r\n");
+        second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        // The first connection ends, without the chunk that would end its body.
+        assert_eq!(read_until(&mut first, "0\r\n\r\n").await, "");
+    });
+    assert_eq!(response.unwrap().status(), StatusCode::OK);
 }

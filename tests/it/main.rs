@@ -9,6 +9,7 @@ mod observe;
 mod readiness;
 mod redirect;
 mod rejection;
+mod replay;
 mod request;
 mod secrets;
 mod stacks;

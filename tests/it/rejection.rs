@@ -144,6 +144,35 @@ fn a_401_is_a_rejection_unless_a_bearer_challenge_contradicts_it() {
     assert!(!rejection::unauthorized(StatusCode::FORBIDDEN, &HeaderMap::new()));
 }
 
+#[test]
+fn in_grpc_a_status_in_the_head_counts_and_the_http_status_only_without_one() {
+    let refused = |status: u16, headers: &[(&'static str, &'static str)]| {
+        let headers = headers.iter().map(|&(name, value)| {
+            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+        });
+        rejection::grpc(StatusCode::from_u16(status).unwrap(), &headers.collect())
+    };
+    let scope = ("www-authenticate", "Bearer error=\"insufficient_scope\"");
+    for (status, headers, expected) in [
+        (200, &[][..], false),
+        (200, &[("grpc-status", "0")], false),
+        (200, &[("grpc-status", "16")], true),
+        (200, &[("grpc-status", "7")], false),
+        (200, &[("grpc-status", "160")], false),
+        (200, &[("grpc-status", "sixteen")], false),
+        (200, &[("grpc-status", "16"), scope], false),
+        (401, &[], true),
+        (401, &[scope], false),
+        (401, &[("grpc-status", "16")], true),
+        (401, &[("grpc-status", "7")], false),
+        (401, &[("grpc-status", "")], false),
+        (403, &[], false),
+        (503, &[("grpc-status", "16")], true),
+    ] {
+        assert_eq!(refused(status, headers), expected, "{status} {headers:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn users_can_say_what_a_rejection_is() {
     let issuer = Issuer::of(seconds(300));

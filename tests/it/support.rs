@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     convert::Infallible,
     future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
     time::Duration,
@@ -11,9 +12,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{Full, combinators::UnsyncBoxBody};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower::{Service, ServiceExt};
-use tower_bearer::{FetchContext, FetchReason, Token, TokenError, TokenFetcher};
+use tower_bearer::{BoxError, FetchContext, FetchReason, Token, TokenError, TokenFetcher};
 
 pub type Body = Full<Bytes>;
 
@@ -26,11 +29,48 @@ pub fn answer(status: u16) -> Response<Body> {
 }
 
 /// Readies and calls.
-pub async fn send<S>(client: &mut S, request: Request<Body>) -> Result<S::Response, S::Error>
+pub async fn send<S, B>(client: &mut S, request: Request<B>) -> Result<S::Response, S::Error>
 where
-    S: Service<Request<Body>>,
+    S: Service<Request<B>>,
 {
     client.ready().await?.call(request).await
+}
+
+/// A body of any kind.
+pub type Boxed = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A body whose frames come when the test sends them.
+struct Channel(UnboundedReceiver<Result<Frame<Bytes>, BoxError>>);
+
+/// Dropped, the body ends.
+#[derive(Clone)]
+pub struct Sender(UnboundedSender<Result<Frame<Bytes>, BoxError>>);
+
+pub fn channel() -> (Sender, Boxed) {
+    let (sender, receiver) = unbounded_channel();
+    (Sender(sender), Boxed::new(Channel(receiver)))
+}
+
+impl Sender {
+    pub fn send(&self, data: impl Into<Bytes>) {
+        self.frame(Ok(Frame::data(data.into())));
+    }
+
+    pub fn frame(&self, frame: Result<Frame<Bytes>, BoxError>) {
+        self.0.send(frame).expect("the body is still there");
+    }
+}
+
+impl http_body::Body for Channel {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx)
+    }
 }
 
 pub fn seconds(n: u64) -> Duration {
@@ -201,8 +241,7 @@ impl Api {
 impl Service<Request<Body>> for Api {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))

@@ -1,0 +1,111 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+
+use super::{kept::Kept, lost::Lost};
+use crate::error::BoxError;
+
+/// What poll_frame comes to.
+pub(super) type Item = Option<Result<Frame<Bytes>, BoxError>>;
+
+/// All that is still to come, in the hands of the one attempt that reads it.
+pub(super) struct Rest<B> {
+    pub(super) kept: Kept,
+    pub(super) next: Item,
+    pub(super) unread: Unread<B>,
+}
+
+/// What nobody has read yet.
+pub(super) enum Unread<B> {
+    Body(B),
+    Ended,
+    Failed,
+}
+
+impl<B> Rest<B> {
+    pub(super) fn empty() -> Self {
+        Self { kept: Kept::default(), next: None, unread: Unread::Ended }
+    }
+}
+
+impl<B> Rest<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
+        if let Some(frame) = self.kept.pop() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(Some(next));
+        }
+        let body = match &mut self.unread {
+            Unread::Body(body) => body,
+            Unread::Ended => return Poll::Ready(None),
+            Unread::Failed => return Poll::Ready(Some(Err(Lost::Failed.into()))),
+        };
+        let polled = poll(body, cx);
+        match polled {
+            Poll::Ready(None) => self.unread = Unread::Ended,
+            Poll::Ready(Some(Err(_))) => self.unread = Unread::Failed,
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        let ended = match &self.unread {
+            Unread::Body(body) => body.is_end_stream(),
+            Unread::Ended => true,
+            Unread::Failed => false,
+        };
+        ended && self.next.is_none() && self.kept.is_empty()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let unread = match &self.unread {
+            Unread::Body(body) => body.size_hint(),
+            Unread::Ended => SizeHint::with_exact(0),
+            Unread::Failed => SizeHint::default(),
+        };
+        longer(&unread, self.kept.bytes() + length(&self.next))
+    }
+}
+
+/// Polls the original body. Its data is shared, not copied, where it is `Bytes`.
+pub(super) fn poll<B>(body: &mut B, cx: &mut Context<'_>) -> Poll<Item>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    Pin::new(body).poll_frame(cx).map(|item| {
+        item.map(|result| match result {
+            Ok(frame) => Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))),
+            Err(error) => Err(error.into()),
+        })
+    })
+}
+
+/// The hint for a body with so many bytes more.
+pub(super) fn longer(hint: &SizeHint, bytes: usize) -> SizeHint {
+    let bytes = bytes as u64;
+    let mut sum = SizeHint::default();
+    sum.set_lower(hint.lower().saturating_add(bytes));
+    if let Some(upper) = hint.upper().and_then(|upper| upper.checked_add(bytes)) {
+        sum.set_upper(upper);
+    }
+    sum
+}
+
+/// How much data is in it.
+pub(super) fn length(item: &Item) -> usize {
+    match item {
+        Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+        Some(Err(_)) | None => 0,
+    }
+}
