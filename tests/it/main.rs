@@ -18,4 +18,5 @@ mod token_endpoint;
 mod token_failure;
 mod token_request;
 mod token_response;
+mod types;
 mod wire;
