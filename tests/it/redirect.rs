@@ -21,8 +21,11 @@ const START: &str = "https://api.example.com/start";
 struct Net {
     location: &'static str,
     status: StatusCode,
-    seen: Arc<Mutex<Vec<(Uri, Option<HeaderValue>)>>>,
+    seen: Seen,
 }
+
+/// Each request with what it had as `Authorization`.
+type Seen = Arc<Mutex<Vec<(Uri, Option<HeaderValue>)>>>;
 
 impl Net {
     fn redirecting_to(location: &'static str) -> Self {
@@ -34,7 +37,6 @@ impl Net {
         self
     }
 
-    /// Each request with what it had as `Authorization`.
     fn seen(&self) -> Vec<(String, String)> {
         let seen = self.seen.lock().unwrap();
         seen.iter()

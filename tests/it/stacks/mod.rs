@@ -1,8 +1,10 @@
 //! Each client that people use, the whole way over sockets.
 
+mod axum;
 mod reqwest;
 mod reqwest_middleware;
 mod tls;
+mod tonic;
 
 use bytes::Bytes;
 use http_body_util::Full;

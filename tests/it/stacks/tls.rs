@@ -28,7 +28,7 @@ type Https = Client<HttpsConnector<HttpConnector>, Body>;
 /// An API that wants a token, and its issuer, behind TLS.
 struct Secured {
     issuer: Arc<AuthorizationServer>,
-    seen: Arc<std::sync::Mutex<Vec<(Version, StatusCode, Bytes)>>>,
+    seen: Seen,
     origin: String,
     roots: RootCertStore,
 }
