@@ -6,6 +6,7 @@ mod cache;
 mod client_credentials;
 mod end_to_end;
 mod observe;
+mod order;
 mod readiness;
 mod redirect;
 mod rejection;

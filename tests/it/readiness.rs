@@ -106,6 +106,24 @@ async fn many_callers_share_a_limit_of_one_with_the_fetcher() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_outside_that_the_fetcher_shares_holds_the_fetch_up_until_it_times_out() {
+    let issuer = Issuer::of(seconds(300));
+    let one = Arc::new(tokio::sync::Semaphore::new(1));
+    let shared = ConcurrencyLimit::with_semaphore(Api::of(&issuer), one.clone());
+    let tokens = TokenCache::new(fetch_fn(move |_| {
+        let shared = shared.clone();
+        async move {
+            shared.oneshot(get("https://issuer.example.com/token")).await?;
+            Ok::<_, BoxError>(Token::bearer("t1")?)
+        }
+    }));
+    let client = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
+    let mut client = ConcurrencyLimit::with_semaphore(client, one);
+    let error = soon(send(&mut client, get(URI))).await.unwrap_err();
+    assert!(error.downcast_ref::<tower_bearer::TokenError>().unwrap().is_timeout(), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_buffer_outside_has_its_worker_free_while_a_token_is_fetched() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let mut client = Buffer::new(layer(&issuer).layer(Api::of(&issuer)), 1);
