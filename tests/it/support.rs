@@ -241,7 +241,7 @@ impl Api {
 impl Service<Request<Body>> for Api {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -249,7 +249,7 @@ impl Service<Request<Body>> for Api {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let api = self.clone();
-        Box::pin(async move {
+        Answering(Box::pin(async move {
             let values: Vec<_> = request.headers().get_all("authorization").iter().collect();
             let token = match values[..] {
                 [value] => value.to_str().unwrap().strip_prefix("Bearer ").unwrap_or("").to_owned(),
@@ -266,6 +266,18 @@ impl Service<Request<Body>> for Api {
             let good = !token.is_empty() && !rejects_everything && api.issuer.accepts(&token);
             let status = if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
             Ok(answer(status.as_u16()))
-        })
+        }))
+    }
+}
+
+/// Has a name because a `dyn` that is in sight keeps the future of an async block from being `Send`
+/// where that goes through a generic function and a `Buffer` (rust#110338).
+pub struct Answering(Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>);
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
     }
 }
