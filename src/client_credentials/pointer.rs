@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn values_are_found_as_in_rfc_6901() {
-        let document = r#"{"foo":["bar","baz"],"":0,"a/b":1,"m~n":8,"~1":9,"k\"l":6,"e":1e999,"x":{}}"#;
+        let document =
+            r#"{"foo":["bar","baz"],"":0,"a/b":1,"m~n":8,"~1":9,"k\"l":6,"e":1e999,"x":{}}"#;
         for (pointer, expected) in [
             ("", Some(document)),
             ("/foo/0", Some("\"bar\"")),
