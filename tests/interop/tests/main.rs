@@ -1,0 +1,10 @@
+//! This crate against oidc-provider.
+
+mod assertion;
+mod discovery;
+mod http;
+mod issuer;
+mod refusal;
+mod revocation;
+mod scope;
+mod secret;
