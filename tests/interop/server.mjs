@@ -13,7 +13,13 @@ console.info = () => {};
 
 const read = (path) => readFileSync(new URL(path, import.meta.url));
 
-const server = createServer({ cert: read('certificate.pem'), key: read('../keys/p256.pem') });
+const server = createServer({
+  cert: read('certificate.pem'),
+  key: read('../keys/p256.pem'),
+  // Clients may have a certificate, and which it has to be is part of their registration.
+  requestCert: true,
+  rejectUnauthorized: false,
+});
 await once(server.listen(0, '127.0.0.1'), 'listening');
 const issuer = `https://127.0.0.1:${server.address().port}`;
 
@@ -26,9 +32,21 @@ const provider = new Provider(issuer, {
     response_types: [],
   },
   cookies: { keys: ['unused'] },
+  clientAuthMethods: [
+    'client_secret_basic',
+    'client_secret_post',
+    'client_secret_jwt',
+    'private_key_jwt',
+    'self_signed_tls_client_auth',
+  ],
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
+    mTLS: {
+      enabled: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate(),
+      selfSignedTlsClientAuth: true,
+    },
     // RFC 7591, but the client chooses its id and its secret.
     registration: {
       enabled: true,

@@ -1,5 +1,5 @@
 use std::{
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,21 +13,29 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde_json::Value;
 use tower::{Service, ServiceExt};
 use tower_bearer::BoxError;
 
+use crate::issuer::key;
+
 pub type Body = Full<Bytes>;
 
-static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
-    let pem = include_bytes!("../certificate.pem");
+pub const CERTIFICATE: &str = include_str!("../certificate.pem");
+
+fn certificate() -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()
+}
+
+fn tls() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
-    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
-});
+    roots.add(certificate()).unwrap();
+    ClientConfig::builder().with_root_certificates(roots)
+}
 
 /// A hyper client that trusts the server's certificate, and remembers what it sent.
 #[derive(Clone)]
@@ -38,8 +46,17 @@ pub struct Http {
 
 impl Http {
     pub fn new() -> Self {
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(TLS.clone()).https_only().enable_http1();
+        Self::over(tls().with_no_client_auth())
+    }
+
+    /// With a certificate of its own, for which the server's does.
+    pub fn with_certificate() -> Self {
+        let key = PrivateKeyDer::from_pem_slice(key("p256").as_bytes()).unwrap();
+        Self::over(tls().with_client_auth_cert(vec![certificate()], key).unwrap())
+    }
+
+    fn over(tls: ClientConfig) -> Self {
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1();
         let client = Client::builder(TokioExecutor::new()).build(https.build());
         Self { client, sent: Arc::default() }
     }

@@ -1,7 +1,6 @@
 use std::{
     env, fs,
     io::{self, BufRead, BufReader},
-    iter,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{LazyLock, mpsc},
@@ -30,7 +29,9 @@ impl Issuer {
     fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let path = env::var_os("PATH").unwrap_or_default();
-        let path = iter::once(folder.join("node_modules/.bin")).chain(env::split_paths(&path));
+        let ours =
+            ["arm64", "x64"].map(|cpu| folder.join(format!("node_modules/node-linux-{cpu}/bin")));
+        let path = ours.into_iter().chain(env::split_paths(&path));
         let mut server = Command::new("node")
             .arg("server.mjs")
             .current_dir(folder)

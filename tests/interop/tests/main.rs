@@ -1,6 +1,7 @@
 //! This crate against oidc-provider.
 
 mod assertion;
+mod certificate;
 mod discovery;
 mod http;
 mod issuer;
