@@ -83,3 +83,59 @@ impl Entry {
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::schedule::Policy, *};
+
+    const LIFETIME: Duration = Duration::from_secs(100);
+
+    fn entry(began: Moment, jitter: f64) -> Entry {
+        let policy = Policy {
+            refresh_ahead: Duration::from_secs(300),
+            expiry_margin: Duration::from_secs(30),
+            default_lifetime: Duration::from_secs(300),
+            fetch_timeout: Duration::from_secs(10),
+        };
+        let token = Token::bearer("abc").unwrap();
+        Entry::new(token, began, Windows::new(&policy, LIFETIME, jitter))
+    }
+
+    fn millis() -> impl Strategy<Value = Duration> {
+        (0..120_000u64).prop_map(Duration::from_millis)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn a_settled_token_has_not_changed_its_phase(
+            jitter in 0.0..=1.0f64,
+            settled in millis(),
+            ahead in proptest::option::of(millis()),
+            later in (0..2000u64).prop_map(Duration::from_millis),
+        ) {
+            let began = Moment { monotonic: Instant::now(), wall: SystemTime::now() };
+            let entry = entry(began, jitter);
+            prop_assert!(!entry.is_settled(began.monotonic));
+
+            // The wall clock may be ahead of the other one, and both go on at the same pace.
+            let mut now = began.later(settled);
+            now.wall += ahead.unwrap_or_default();
+            entry.settle(now);
+            let then = now.later(later);
+            if entry.is_settled(then.monotonic) {
+                prop_assert_eq!(entry.phase(then), entry.phase(now));
+                prop_assert!(entry.phase(then) < Phase::Spent);
+                prop_assert!(later < LOOK_EVERY);
+            }
+            entry.unsettle();
+            prop_assert!(!entry.is_settled(then.monotonic));
+        }
+    }
+}

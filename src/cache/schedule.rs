@@ -101,6 +101,9 @@ pub(super) fn doubling(min: Duration, max: Duration, step: u32) -> Duration {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

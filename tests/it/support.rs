@@ -78,6 +78,15 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// How many fetches one source of rejections is good for when none of them helps: at 0, 1, 3, 7, 15
+/// and 31 s, and every 30 s from then on.
+pub fn handful(time: Duration) -> u32 {
+    match time.as_secs() as u32 {
+        seconds @ 0..31 => 1 + (seconds + 1).ilog2(),
+        seconds => 6 + (seconds - 31) / 30,
+    }
+}
+
 /// What the issuer says instead of giving a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -206,7 +215,8 @@ impl TokenFetcher for Issuer {
                 return Err(TokenError::unavailable("busy").retry_in(delay));
             }
             Some(Trouble::Hangs) => std::future::pending().await,
-            Some(Trouble::Panics) => panic!("a bug in the fetcher"),
+            // A panic all the same, but one that prints nothing.
+            Some(Trouble::Panics) => std::panic::resume_unwind(Box::new("a bug in the fetcher")),
         }
         let now = Instant::now();
         let mut state = self.lock();
