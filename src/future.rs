@@ -220,11 +220,15 @@ impl<S, B> Unsent<S, B> {
     where
         S: Clone,
     {
-        if !waited || !matches!(self.turn, Turn::First(_)) {
+        if !waited {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens;
-        match tokens.at_once().or_else(|| tokens.peek()) {
+        if let Turn::Second(_) = self.turn {
+            let token = tokens.at_once().unwrap_or(token);
+            return Renewal::Send(token, self);
+        }
+        match tokens.at_once().or_else(|| tokens.peek_unsuspected()) {
             Some(token) => Renewal::Send(token, self),
             None if self.renewed => Renewal::Send(token, self),
             None => {
@@ -269,7 +273,7 @@ impl<S, B> Sent<S, B> {
             Turn::Second(source) => {
                 if refused {
                     settings.tokens.refused_again(&token, source);
-                } else if !says_nothing(response.status()) {
+                } else if !says_nothing(&response) {
                     settings.tokens.accepted(&token, source);
                 }
                 return Judgement::Answer(response);
@@ -296,8 +300,12 @@ impl<S, B> Refused<S, B> {
 }
 
 /// Whether the token was good is not what this answer is about.
-fn says_nothing(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+fn says_nothing<RB>(response: &Response<RB>) -> bool {
+    let status = response.status();
+    let grpc = response.headers().get("grpc-status").map(|s| s.as_bytes());
+    // Those that gRPC has for 5xx and 429: deadline, exhausted, internal, unavailable ..
+    let grpc = matches!(grpc, Some(b"1" | b"2" | b"4" | b"8" | b"13" | b"14" | b"15"));
+    grpc || status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 fn not_replayed<RB>(mut response: Response<RB>, why: NotReplayed) -> Response<RB> {

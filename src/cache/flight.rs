@@ -37,7 +37,7 @@ pub(super) struct Errand {
 #[derive(Debug)]
 pub(super) struct Flight {
     number: u64,
-    outcome: watch::Receiver<Option<(Outcome, Ended)>>,
+    outcome: watch::Receiver<Option<(Outcome, Ended, Instant)>>,
     given_up: Instant,
     task: AbortHandle,
 }
@@ -59,7 +59,7 @@ impl Flight {
             let outcome = observed.run(caught(fetch)).await;
             let ended = observed.end(&outcome, started.elapsed());
             land(&outcome);
-            landed.send_replace(Some((outcome, ended)));
+            landed.send_replace(Some((outcome, ended, Instant::now())));
         });
         Self { number, outcome, given_up: deadline + GRACE, task: task.abort_handle() }
     }
@@ -79,7 +79,11 @@ impl Flight {
         let given_up = self.given_up;
         async move {
             let landed = timeout_at(given_up, outcome.wait_for(Option::is_some)).await.ok()?;
-            let (outcome, fetch) = landed.ok()?.clone()?;
+            let (outcome, fetch, at) = landed.ok()?.clone()?;
+            // Polled so late that the token may have expired: the caller looks again.
+            if outcome.is_ok() && at.elapsed() > GRACE {
+                return None;
+            }
             fetch.waited_for();
             Some(outcome)
         }

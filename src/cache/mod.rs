@@ -119,6 +119,11 @@ impl TokenCache {
         self.shared.settled().or_else(|| self.shared.at_once())
     }
 
+    /// As `peek`, but not one that an API has refused.
+    pub(crate) fn peek_unsuspected(&self) -> Option<Token> {
+        self.shared.peek_unsuspected()
+    }
+
     /// Waits for the token.
     pub(crate) async fn acquire(self) -> Result<Token, TokenError> {
         let mut last = None;

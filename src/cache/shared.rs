@@ -196,6 +196,11 @@ impl Shared {
         self.usable(self.now()).map(|entry| entry.token.clone())
     }
 
+    pub(super) fn peek_unsuspected(&self) -> Option<Token> {
+        let suspect = self.lock().suspect;
+        self.peek().filter(|_| suspect.is_none())
+    }
+
     /// The token to fall back to, unless it has expired meanwhile.
     pub(super) fn fallback(&self, entry: Option<Arc<Entry>>) -> Option<Token> {
         let now = self.now();
@@ -230,7 +235,9 @@ impl Shared {
         now: Moment,
     ) {
         let rejected = match reason {
-            FetchReason::Rejected => self.current.load().as_ref().map(|entry| entry.token.clone()),
+            FetchReason::Rejected if state.suspect.is_some() => {
+                self.current.load().as_ref().map(|entry| entry.token.clone())
+            }
             _ => None,
         };
         let by = state.suspect.filter(|_| rejected.is_some());

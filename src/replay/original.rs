@@ -153,7 +153,7 @@ where
         let (unread, left) = match &item {
             Poll::Ready(Some(Err(_))) => (Unread::Failed, SizeHint::default()),
             Poll::Ready(None) => (Unread::Ended, SizeHint::with_exact(0)),
-            _ if ended => (Unread::Ended, SizeHint::with_exact(0)),
+            Poll::Ready(Some(Ok(_))) if ended => (Unread::Ended, SizeHint::with_exact(0)),
             _ => (Unread::Body(body), left),
         };
         Read::Item(self.with(|state, after| {

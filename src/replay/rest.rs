@@ -1,4 +1,5 @@
 use std::{
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -44,16 +45,20 @@ where
         if let Some(next) = self.next.take() {
             return Poll::Ready(Some(next));
         }
-        let body = match &mut self.unread {
+        // If the body panics, it has failed.
+        let mut body = match mem::replace(&mut self.unread, Unread::Failed) {
             Unread::Body(body) => body,
-            Unread::Ended => return Poll::Ready(None),
+            Unread::Ended => {
+                self.unread = Unread::Ended;
+                return Poll::Ready(None);
+            }
             Unread::Failed => return Poll::Ready(Some(Err(Lost::Failed.into()))),
         };
-        let polled = poll(body, cx);
+        let polled = poll(&mut body, cx);
         match polled {
             Poll::Ready(None) => self.unread = Unread::Ended,
-            Poll::Ready(Some(Err(_))) => self.unread = Unread::Failed,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => self.unread = Unread::Body(body),
         }
         polled
     }
