@@ -114,6 +114,11 @@ impl<C> ClientCredentialsBuilder<C> {
         self.problem.get_or_insert(problem);
     }
 
+    #[cfg(feature = "config")]
+    pub(super) fn problem(&self) -> Option<&TokenError> {
+        self.endpoint.as_ref().err().or(self.problem.as_ref())
+    }
+
     pub(super) fn shape(mut self, shape: Shape) -> Self {
         match (self.request.shape, shape) {
             (Shape::Json, Shape::Query | Shape::Get) | (Shape::Query | Shape::Get, Shape::Json) => {

@@ -5,6 +5,8 @@ mod assertion;
 mod attempt;
 mod auth;
 mod builder;
+#[cfg(feature = "config")]
+mod config;
 mod credentials;
 mod draft;
 mod endpoint;
@@ -30,6 +32,8 @@ mod retry_after;
 mod secret;
 mod spelling;
 
+#[cfg(feature = "config")]
+pub use self::config::ClientCredentialsConfig;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Jwt, JwtAlgorithm};
 pub use self::{

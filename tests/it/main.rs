@@ -7,6 +7,7 @@ mod assertion;
 mod cache;
 mod challenge;
 mod client_credentials;
+mod config;
 mod end_to_end;
 mod header;
 mod mapping;
