@@ -13,6 +13,7 @@ mod header;
 mod mapping;
 mod observe;
 mod placement;
+mod providers;
 mod rejection;
 mod replay;
 mod request;

@@ -17,6 +17,8 @@ use crate::error::TokenError;
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 #[doc = include_str!("../../docs/configuration.md")]
+///
+#[doc = include_str!("../../docs/providers.md")]
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCredentialsConfig {
