@@ -8,18 +8,24 @@ mod builder;
 #[cfg(feature = "config")]
 mod config;
 mod credentials;
+mod destination;
+mod discovery;
+mod discovery_setters;
 mod draft;
 mod endpoint;
 mod exchange;
 mod grant;
 mod grant_setters;
 mod issued;
+mod issuer;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod members;
+mod metadata;
 mod names;
 mod opened;
 mod params;
+mod place;
 mod pointer;
 mod reading;
 mod redactor;

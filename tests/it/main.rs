@@ -8,6 +8,7 @@ mod cache;
 mod challenge;
 mod client_credentials;
 mod config;
+mod discovery;
 mod end_to_end;
 mod header;
 mod mapping;

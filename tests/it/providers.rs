@@ -29,6 +29,7 @@ const DOCUMENTATION: &str = include_str!("../../src/docs/providers.md");
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 type Builder = ClientCredentialsBuilder<Detour>;
+type Documented = (&'static str, fn(Detour) -> Builder);
 
 /// What the documentation has about a provider.
 #[derive(Default)]
@@ -191,7 +192,7 @@ impl Secret {
     }
 }
 
-const BUILDERS: &[(&str, fn(Detour) -> Builder)] = &[
+const BUILDERS: &[Documented] = &[
     ("Certara Layar", certara_layar),
     ("Layer1 (BVNK)", layer1_bvnk),
     ("Virtana", virtana),

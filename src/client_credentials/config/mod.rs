@@ -25,6 +25,12 @@ pub struct ClientCredentialsConfig {
     #[serde(default)]
     token_endpoint: Value,
     #[serde(default)]
+    issuer: Value,
+    #[serde(default)]
+    mtls_endpoint_alias: Value,
+    #[serde(default)]
+    pick_auth_method: Value,
+    #[serde(default)]
     client_id: Value,
     #[serde(default)]
     client_id_file: Value,
@@ -139,16 +145,21 @@ impl ClientCredentialsConfig {
         let auth = proof.auth()?;
         let client_id =
             either(("client_id", self.client_id), ("client_id_file", self.client_id_file))?;
-        let Some(endpoint) = self.token_endpoint.plain("token_endpoint")? else {
-            return Err(missing("token_endpoint"));
-        };
-        let builder = ClientCredentials::builder(
-            client,
-            endpoint,
-            client_id.unwrap_or_else(|| "".into()),
-            auth,
-        );
-        let mut filling = Filling::of(builder, "token_endpoint")?;
+        let client_id = client_id.unwrap_or_else(|| "".into());
+        let token_endpoint = self.token_endpoint.plain("token_endpoint")?;
+        let mut filling = match (token_endpoint, self.issuer.plain("issuer")?) {
+            (Some(url), None) => Filling::of(
+                ClientCredentials::builder(client, url, client_id, auth),
+                "token_endpoint",
+            ),
+            (None, Some(issuer)) => {
+                Filling::of(ClientCredentials::discover(client, issuer, client_id, auth), "issuer")
+            }
+            (None, None) => Err(missing("token_endpoint` or `issuer")),
+            (Some(_), Some(_)) => Err(TokenError::config(
+                "`token_endpoint` and `issuer` are both given, leave one out",
+            )),
+        }?;
 
         let grant_type = self.grant_type.plain("grant_type")?;
         let username = self.username.plain("username")?;
@@ -236,6 +247,16 @@ impl ClientCredentialsConfig {
             .text("token_prefix", self.token_prefix, |builder, prefix| {
                 builder.token_prefix(prefix)
             })?
+            .flag(
+                "mtls_endpoint_alias",
+                self.mtls_endpoint_alias,
+                ClientCredentialsBuilder::mtls_endpoint_alias,
+            )?
+            .flag(
+                "pick_auth_method",
+                self.pick_auth_method,
+                ClientCredentialsBuilder::pick_auth_method,
+            )?
             .flag("allow_http", self.allow_http, ClientCredentialsBuilder::allow_http)?;
         Ok(filling.builder)
     }

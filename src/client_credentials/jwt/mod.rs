@@ -154,6 +154,15 @@ impl Jwt {
         &self.key
     }
 
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
+        match self.algorithm {
+            JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512 => {
+                &["client_secret_jwt"]
+            }
+            _ => &["private_key_jwt"],
+        }
+    }
+
     /// The JWT in its compact form (RFC 7515 section 7.1). Without a key, nothing but a stand-in.
     pub(super) fn sign(&self, attempt: Attempt<'_>) -> Result<String, TokenError> {
         if let Some(problem) = &self.problem {
