@@ -182,7 +182,7 @@ impl<C> ClientCredentialsBuilder<C> {
             }
             Target::Issuer(issuer) => {
                 request.check(&Place::at(issuer.url().clone()))?;
-                Destination::Discovered(Discovery::new(issuer, wishes))
+                Destination::Discovered(Box::new(Discovery::new(issuer, wishes)))
             }
         };
         Ok(ClientCredentials::new(client, destination, request, reading, response_limit))

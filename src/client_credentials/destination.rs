@@ -6,7 +6,7 @@ use super::{discovery::Discovery, place::Place};
 #[derive(Debug)]
 pub(super) enum Destination {
     Known(Arc<Place>),
-    Discovered(Discovery),
+    Discovered(Box<Discovery>),
 }
 
 impl Destination {
