@@ -115,12 +115,14 @@ impl<C> ClientCredentials<C> {
         let Drawn { mut request, redactor, advice } = drawn;
         let reader = Reader { reading: &self.reading, redactor, advice };
         context.mark(request.extensions_mut());
+        // A fetch that runs into its timeout ends in the middle of the exchange.
+        self.destination.doubt();
         let outcome = match exchange(self.client(), request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),
             Err(error) => Err(unreachable(&place, error, &reader.redactor)),
         };
-        if outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
-            self.destination.doubt();
+        if !outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
+            self.destination.trust();
         }
         outcome
     }

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use super::{discovery::Discovery, place::Place};
+use super::{
+    discovery::{Discovery, Trust},
+    place::Place,
+};
 
 /// Where token requests go.
 #[derive(Debug)]
@@ -10,11 +13,19 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// A token request failed in a way that another place may mend.
+    /// A token request is sent there.
     pub(super) fn doubt(&self) {
         match self {
             Self::Known(_) => {}
-            Self::Discovered(discovery) => discovery.doubt(),
+            Self::Discovered(discovery) => discovery.rate(Trust::Doubtful),
+        }
+    }
+
+    /// It was not the place that was wrong, if anything was.
+    pub(super) fn trust(&self) {
+        match self {
+            Self::Known(_) => {}
+            Self::Discovered(discovery) => discovery.rate(Trust::Good),
         }
     }
 }

@@ -75,10 +75,10 @@ struct Known {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// Nothing speaks against it.
+pub(super) enum Trust {
+    /// The last token request there was answered, and not refused.
     Good,
-    /// The last token request there failed.
+    /// It was refused or has no answer.
     Doubtful,
 }
 
@@ -118,10 +118,10 @@ impl Discovery {
         Ok(place)
     }
 
-    /// A token request failed: the metadata is read again before the next.
-    pub(super) fn doubt(&self) {
+    /// While it is in doubt, the metadata is read again before a token request.
+    pub(super) fn rate(&self, trust: Trust) {
         if let Some(known) = &mut *self.lock() {
-            known.trust = Trust::Doubtful;
+            known.trust = trust;
         }
     }
 

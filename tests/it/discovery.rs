@@ -189,6 +189,18 @@ async fn metadata_is_read_again_after_a_refusal_and_kept_if_it_cannot_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn metadata_is_read_again_after_a_timeout_but_not_after_an_answer_worth_another_attempt() {
+    let endpoint = TokenEndpoint::new([metadata(""), Answer::Silence]);
+    let tokens = TokenCache::new(discover(&endpoint, SECRET).build().unwrap());
+    assert!(tokens.token().await.unwrap_err().is_timeout());
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    endpoint.script([metadata(""), answer(503, &[], ""), token()]);
+    tokens.token().await.unwrap();
+    let (get, post) = (format!("GET {OAUTH}"), format!("POST {TOKEN}"));
+    assert_eq!(urls(&endpoint), [get.clone(), post.clone(), get, post.clone(), post]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_method_that_is_not_listed_is_not_used() {
     let post = || ClientAuth::post(SECRET);
     for (auth, members, hint) in [
