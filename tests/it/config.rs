@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use serde::{
     Deserialize,
-    de::{
-        IntoDeserializer,
-        value::{Error, MapDeserializer},
-    },
+    de::value::{Error, MapDeserializer},
 };
 use tower_bearer::{ClientCredentialsConfig, TokenCache, TokenError};
 
@@ -254,11 +251,19 @@ fn what_cannot_work_is_refused_with_the_name_of_its_field() {
 
 #[test]
 fn a_setter_goes_on_where_the_configuration_ends() {
-    let into = ClientCredentialsConfig::deserialize;
-    let config = into(
-        HashMap::from([("token_endpoint", URL), ("client_id", "c"), ("client_secret", "s")])
-            .into_deserializer() as MapDeserializer<'_, _, Error>,
-    );
-    let builder = config.unwrap().builder(TokenEndpoint::default()).unwrap();
+    let builder = toml(MINIMAL).builder(TokenEndpoint::default()).unwrap();
     assert!(builder.param("a", "b").param("a", "c").build().unwrap_err().is_config());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_secret_ones_of_the_headers_are_sensitive() {
+    let endpoint = TokenEndpoint::new([token()]);
+    let config = toml(&format!("{MINIMAL}\nheaders.x-a = 'a'\nsecret_headers.x-b = 'b'"));
+    let credentials = config.builder(endpoint.clone()).unwrap().build().unwrap();
+    TokenCache::new(credentials).token().await.unwrap();
+    let request = endpoint.last_request();
+    for (name, value, is_sensitive) in [("x-a", "a", false), ("x-b", "b", true)] {
+        let header = &request.headers()[name];
+        assert_eq!((header.to_str().unwrap(), header.is_sensitive()), (value, is_sensitive));
+    }
 }
