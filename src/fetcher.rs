@@ -30,6 +30,23 @@ use crate::{
 ///
 /// let tokens = TokenCache::new(FromFile("/var/run/token".into()));
 /// ```
+///
+/// A [`TokenCache`](crate::TokenCache) is not a fetcher. A second cache around it would serve a
+/// token that the first has given up:
+///
+/// ```compile_fail,E0277
+/// # use tower_bearer::{Token, TokenCache, fetch_fn};
+/// let tokens = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
+/// let more = TokenCache::new(tokens);
+/// ```
+///
+/// Clone it to share it:
+///
+/// ```
+/// # use tower_bearer::{Token, TokenCache, fetch_fn};
+/// let tokens = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
+/// let more = tokens.clone();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fetch tokens",
     label = "this is not a `TokenFetcher`",

@@ -27,12 +27,13 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it drops the request. A fetch that the request waits for goes on, for the others.
-    pub struct ResponseFuture<S, B>
-    where
-        S: Service<Request<B>>,
-    {
+    ///
+    /// `S` is the inner service, `F` its future, `B` and `RB` are the bodies of request and response.
+    // `F` and `RB` follow from `S` and `B`. They are parameters all the same, for a field whose type is
+    // a projection is not `Send` inside of an async block if there is a `dyn` in `B` (rust#110338).
+    pub struct ResponseFuture<S, B, F, RB> {
         #[pin]
-        state: State<S, B, S::Future, S::Response>,
+        state: State<S, B, F, Response<RB>>,
     }
 }
 
@@ -105,10 +106,7 @@ pub(crate) struct RequestCopy<B> {
     pub(crate) body: Saved<B>,
 }
 
-impl<S, B> ResponseFuture<S, B>
-where
-    S: Service<Request<B>>,
-{
+impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
     pub(crate) fn refused(error: TokenError) -> Self {
         Self { state: State::Refused { error: Some(error) } }
     }
@@ -119,7 +117,7 @@ where
     }
 
     /// Without `sent`, the response is the caller's as it is.
-    pub(crate) fn calling(future: S::Future, sent: Option<Sent<S, B>>) -> Self {
+    pub(crate) fn calling(future: F, sent: Option<Sent<S, B>>) -> Self {
         Self { state: State::Calling { future, sent } }
     }
 }
@@ -135,10 +133,11 @@ impl<S, B, F, Res> State<S, B, F, Res> {
     }
 }
 
-impl<S, B, RB> Future for ResponseFuture<S, B>
+impl<S, B, F, RB> Future for ResponseFuture<S, B, F, RB>
 where
-    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S: Service<Request<B>, Response = Response<RB>, Future = F> + Clone,
     S::Error: Into<BoxError>,
+    F: Future<Output = Result<Response<RB>, S::Error>>,
 {
     type Output = Result<Response<RB>, BoxError>;
 
@@ -306,10 +305,7 @@ fn not_replayed<RB>(mut response: Response<RB>, why: NotReplayed) -> Response<RB
     response
 }
 
-impl<S, B> fmt::Debug for ResponseFuture<S, B>
-where
-    S: Service<Request<B>>,
-{
+impl<S, B, F, RB> fmt::Debug for ResponseFuture<S, B, F, RB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -53,6 +53,9 @@ use crate::{
 ///
 /// The layer is cheap to clone and its services share the token. They are `Send`, `Sync` and
 /// `Clone` if the inner service is.
+///
+#[doc = include_str!("docs/clients.md")]
+#[doc = include_str!("docs/stack.md")]
 #[derive(Clone, Debug)]
 pub struct BearerAuthLayer<R = CloneBody> {
     settings: Arc<Settings>,

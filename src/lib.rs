@@ -13,6 +13,8 @@ mod not_replayed;
 mod observe;
 pub mod rejection;
 pub mod replay;
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest_middleware;
 mod service;
 mod settings;
 mod target;

@@ -63,7 +63,7 @@ where
 {
     type Response = Response<RB>;
     type Error = BoxError;
-    type Future = ResponseFuture<S, B>;
+    type Future = ResponseFuture<S, B, S::Future, RB>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -127,10 +127,7 @@ impl<S: Clone, R> BearerAuth<S, R> {
         (Request::from_parts(parts, body), copy)
     }
 
-    fn refuse<B>(&mut self, error: TokenError) -> ResponseFuture<S, B>
-    where
-        S: Service<Request<B>>,
-    {
+    fn refuse<B, F, RB>(&mut self, error: TokenError) -> ResponseFuture<S, B, F, RB> {
         self.release();
         ResponseFuture::refused(error)
     }

@@ -79,13 +79,9 @@ pub(super) fn ahead_backoff(
     remaining: Duration,
     jitter: f64,
 ) -> Duration {
-    let wait = match error.retry_after() {
-        Some(asked) => asked.min(AHEAD_RETRY_AFTER_MAX),
-        None => {
-            doubling(AHEAD_BACKOFF_MIN, AHEAD_BACKOFF_MAX, failures).mul_f64(jitter.clamp(0.0, 1.0))
-        }
-    };
-    wait.min(remaining / 2)
+    let asked = error.retry_after().unwrap_or_default().min(AHEAD_RETRY_AFTER_MAX);
+    let backoff = doubling(AHEAD_BACKOFF_MIN, AHEAD_BACKOFF_MAX, failures);
+    backoff.mul_f64(jitter.clamp(0.0, 1.0)).max(asked).min(remaining / 2)
 }
 
 /// How long a failure is the answer to callers for whom there is no better one. A token that

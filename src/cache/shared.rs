@@ -146,10 +146,11 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
-        if let Some(entry) = self.usable(now) {
+        if let Some(entry) = self.current.load_full() {
             if !entry.token.is_same(refused) {
                 // If this very source has refused the newer one as well, a better is on its way.
-                if state.suspect != Some(by) || !flying {
+                let is_usable = entry.phase(now) != Phase::Expired;
+                if is_usable && (state.suspect != Some(by) || !flying) {
                     return Recourse::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {

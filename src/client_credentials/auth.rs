@@ -1,10 +1,11 @@
 use std::fmt;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, header::AUTHORIZATION};
 use secrecy::SecretString;
 
-use super::{assertion::Assertion, attempt::Attempt, draft::Draft, names::Names, secret::Secret};
+use super::{
+    assertion::Assertion, attempt::Attempt, basic, draft::Draft, names::Names, secret::Secret,
+};
 use crate::error::TokenError;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -201,15 +202,15 @@ impl ClientAuth {
         let client_id = attempt.client_id;
         match &self.method {
             Method::Basic(secret) => {
-                let pair = encoded_pair(client_id, attempt.opened.text(secret));
-                draft.headers.insert(AUTHORIZATION, basic(&pair));
-                hide(client_id, attempt.opened.text(secret), draft);
+                let pair = basic::encoded_pair(client_id, attempt.opened.text(secret));
+                draft.headers.insert(AUTHORIZATION, basic::header(&pair));
+                basic::hide(client_id, attempt.opened.text(secret), &mut draft.redactor);
             }
             Method::BasicUnencoded(secret) => {
                 let secret = attempt.opened.text(secret);
-                check_unencoded(client_id, secret)?;
-                draft.headers.insert(AUTHORIZATION, basic(&pair(client_id, secret)));
-                hide(client_id, secret, draft);
+                basic::check_unencoded(client_id, secret)?;
+                draft.headers.insert(AUTHORIZATION, basic::header(&basic::pair(client_id, secret)));
+                basic::hide(client_id, secret, &mut draft.redactor);
             }
             Method::Post(_) | Method::Assertion { .. } if !draft.shape().has_body() => {
                 return Err(TokenError::config(
@@ -221,13 +222,13 @@ impl ClientAuth {
                 let secret = attempt.opened.text(secret);
                 draft.param(&names.client_id, client_id);
                 draft.param(&names.client_secret, secret);
-                hide(client_id, secret, draft);
+                basic::hide(client_id, secret, &mut draft.redactor);
             }
             Method::LegacyQuery(secret) => {
                 let secret = attempt.opened.text(secret);
                 draft.query_param(&names.client_id, client_id);
                 draft.query_param(&names.client_secret, secret);
-                hide(client_id, secret, draft);
+                basic::hide(client_id, secret, &mut draft.redactor);
             }
             Method::Header(value) => {
                 let value = attempt.opened.text(value);
@@ -263,7 +264,8 @@ impl ClientAuth {
             _ => return advice.to_owned(),
         };
         let secret = attempt.opened.text(secret);
-        if pair(attempt.client_id, secret) == encoded_pair(attempt.client_id, secret) {
+        if basic::pair(attempt.client_id, secret) == basic::encoded_pair(attempt.client_id, secret)
+        {
             return advice.to_owned();
         }
         format!("{advice}: form-encoding changes them, so the issuer may want {alternatives}")
@@ -316,13 +318,6 @@ impl fmt::Debug for ClientAuth {
     }
 }
 
-fn basic(pair: &str) -> HeaderValue {
-    let value = ["Basic ", &BASE64_STANDARD.encode(pair)].concat();
-    let mut value = HeaderValue::try_from(value).expect("base64 is visible ASCII");
-    value.set_sensitive(true);
-    value
-}
-
 fn header(value: &str) -> Result<HeaderValue, TokenError> {
     let is_sound = !value.trim().is_empty() && value.bytes().all(|b| matches!(b, b' '..=b'~'));
     let value = is_sound.then(|| HeaderValue::try_from(value).ok()).flatten();
@@ -334,38 +329,4 @@ fn header(value: &str) -> Result<HeaderValue, TokenError> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn check_unencoded(client_id: &str, secret: &str) -> Result<(), TokenError> {
-    if client_id.contains(':') {
-        return Err(TokenError::config(
-            "a client id with a colon cannot be sent as unencoded Basic, \
-             use `ClientAuth::basic` or `ClientAuth::post`",
-        ));
-    }
-    if client_id.contains(char::is_control) || secret.contains(char::is_control) {
-        return Err(TokenError::config(
-            "a client id or secret with control characters cannot be sent as \
-             unencoded Basic, use `ClientAuth::basic` or `ClientAuth::post`",
-        ));
-    }
-    Ok(())
-}
-
-fn hide(client_id: &str, secret: &str, draft: &mut Draft<'_>) {
-    draft.redactor.hide(secret);
-    draft.redactor.hide(&BASE64_STANDARD.encode(pair(client_id, secret)));
-    draft.redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));
-}
-
-fn pair(client_id: &str, secret: &str) -> String {
-    [client_id, ":", secret].concat()
-}
-
-fn encoded_pair(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| {
-        let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        encoded.replace('+', "%20")
-    };
-    pair(&encode(client_id), &encode(secret))
 }

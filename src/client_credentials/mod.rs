@@ -4,6 +4,7 @@ mod advice;
 mod assertion;
 mod attempt;
 mod auth;
+mod basic;
 mod builder;
 #[cfg(feature = "config")]
 mod config;

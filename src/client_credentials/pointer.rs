@@ -121,13 +121,15 @@ mod tests {
 
     #[test]
     fn values_are_found_as_in_rfc_6901() {
-        let document = r#"{"foo":["bar","baz"],"":0,"a/b":1,"m~n":8,"k\"l":6,"e":1e999,"x":{}}"#;
+        let document =
+            r#"{"foo":["bar","baz"],"":0,"a/b":1,"m~n":8,"~1":9,"k\"l":6,"e":1e999,"x":{}}"#;
         for (pointer, expected) in [
             ("", Some(document)),
             ("/foo/0", Some("\"bar\"")),
             ("/", Some("0")),
             ("/a~1b", Some("1")),
             ("/m~0n", Some("8")),
+            ("/~01", Some("9")),
             ("/k\"l", Some("6")),
             ("/e", Some("1e999")),
             ("/foo/2", None),

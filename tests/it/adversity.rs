@@ -277,3 +277,29 @@ fn a_token_that_has_not_expired_is_used_where_no_fetch_can_run() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_no_lifetime_and_an_api_that_refuses_them_cost_one_fetch_a_request() {
+    let issuer = Issuer::of(Duration::ZERO);
+    let mut client = BearerAuthLayer::new(issuer.clone()).layer(bad(&issuer));
+    for _ in 0..600 {
+        send(&mut client, get("https://api.example.com/")).await.unwrap();
+        advance(ms(100)).await;
+    }
+    assert!(issuer.fetches() <= 610, "{}", issuer.fetches());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_asks_for_no_patience_at_all_is_left_alone_for_a_while() {
+    let issuer = Issuer::of(seconds(43_200));
+    let cache = TokenCache::new(issuer.clone());
+    cache.token().await.unwrap();
+    issuer.trouble(Trouble::RetryAfter(Duration::ZERO));
+    advance(seconds(43_060)).await;
+    for _ in 0..600 {
+        cache.token().await.unwrap();
+        settle().await;
+        advance(ms(100)).await;
+    }
+    assert!(issuer.fetches() <= 30, "{}", issuer.fetches());
+}

@@ -1,7 +1,7 @@
 //! An issuer and an API in memory, for tests in paused time.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -15,6 +15,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{Full, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 use tower_bearer::{BoxError, FetchContext, FetchReason, Token, TokenError, TokenFetcher};
 
@@ -104,8 +105,16 @@ pub struct IssuerState {
     pub in_flight: usize,
     pub most_in_flight: usize,
     issued: usize,
-    current: Option<(String, tokio::time::Instant)>,
+    current: Option<(String, Instant)>,
     revoked: HashSet<String>,
+    stated: HashMap<String, Stated>,
+}
+
+/// When a token came, and until when it is good, counted from before it was asked for.
+#[derive(Clone, Copy)]
+struct Stated {
+    landed: Instant,
+    expiry: Instant,
 }
 
 impl Issuer {
@@ -148,6 +157,20 @@ impl Issuer {
     pub fn accepts(&self, token: &str) -> bool {
         !self.lock().revoked.contains(token)
     }
+
+    /// Those who waited for the token may use it at the moment that it comes, whatever its expiry.
+    pub fn has_expired(&self, token: &str, now: Instant) -> bool {
+        let stated = self.lock().stated.get(token).copied();
+        stated.is_some_and(|stated| now >= stated.expiry && now > stated.landed)
+    }
+}
+
+impl IssuerState {
+    fn states(&mut self, token: &str, began: Instant, lifetime: Duration) {
+        if let Some(expiry) = began.checked_add(lifetime) {
+            self.stated.insert(token.into(), Stated { landed: Instant::now(), expiry });
+        }
+    }
 }
 
 struct Under(Issuer);
@@ -162,6 +185,7 @@ impl TokenFetcher for Issuer {
     type Error = TokenError;
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
+        let began = Instant::now();
         let (latency, trouble) = {
             let mut state = self.lock();
             state.reasons.push(context.reason());
@@ -184,11 +208,12 @@ impl TokenFetcher for Issuer {
             Some(Trouble::Hangs) => std::future::pending().await,
             Some(Trouble::Panics) => panic!("a bug in the fetcher"),
         }
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         let mut state = self.lock();
         if state.same_token {
             if let Some((token, expiry)) = state.current.clone().filter(|(_, e)| *e > now) {
                 let left = Duration::from_secs((expiry - now).as_secs());
+                state.states(&token, began, left);
                 return Ok(Token::bearer(&token)?.expires_in(left));
             }
         }
@@ -197,6 +222,7 @@ impl TokenFetcher for Issuer {
         let mut fetched = Token::bearer(&token)?;
         if let Some(lifetime) = state.lifetime {
             fetched = fetched.expires_in(lifetime);
+            state.states(&token, began, lifetime);
             state.current = now.checked_add(lifetime).map(|expiry| (token, expiry));
         }
         Ok(fetched)
@@ -241,7 +267,7 @@ impl Api {
 impl Service<Request<Body>> for Api {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -249,7 +275,7 @@ impl Service<Request<Body>> for Api {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let api = self.clone();
-        Box::pin(async move {
+        Answering(Box::pin(async move {
             let values: Vec<_> = request.headers().get_all("authorization").iter().collect();
             let token = match values[..] {
                 [value] => value.to_str().unwrap().strip_prefix("Bearer ").unwrap_or("").to_owned(),
@@ -266,6 +292,18 @@ impl Service<Request<Body>> for Api {
             let good = !token.is_empty() && !rejects_everything && api.issuer.accepts(&token);
             let status = if good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
             Ok(answer(status.as_u16()))
-        })
+        }))
+    }
+}
+
+/// Has a name because a `dyn` that is in sight keeps the future of an async block from being `Send`
+/// where that goes through a generic function and a `Buffer` (rust#110338).
+pub struct Answering(Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>);
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
     }
 }

@@ -49,6 +49,8 @@ const LONGEST_BACKDATE: Duration = Duration::from_secs(30);
 /// with them and with the key, or the fetch if the key is read only then.
 ///
 /// `Debug` does not show the key.
+#[doc(alias = "private_key_jwt")]
+#[doc(alias = "client_secret_jwt")]
 #[derive(Clone)]
 pub struct Jwt {
     algorithm: JwtAlgorithm,

@@ -64,10 +64,6 @@ impl FromStr for Shift {
 pub struct Range<T>(T, T);
 
 impl Range<usize> {
-    pub fn exactly(n: usize) -> Self {
-        Self(n, n)
-    }
-
     pub fn has(self, n: usize) -> bool {
         (self.0..=self.1).contains(&n)
     }
@@ -114,7 +110,9 @@ enum Written {
     Text(String),
 }
 
-fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(from: D) -> Result<T, D::Error> {
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    from: D,
+) -> Result<T, D::Error> {
     let text = match Written::deserialize(from)? {
         Written::Number(number) => number.to_string(),
         Written::Text(text) => text,

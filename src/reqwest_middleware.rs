@@ -1,0 +1,168 @@
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Error, Middleware, Next};
+use tokio::sync::Mutex;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{BoxError, TokenError},
+    fetcher::FetchesBehind,
+    layer::BearerAuthLayer,
+    not_replayed::NotReplayed,
+    replay::{CloneBody, NoReplay, Replay},
+    target::Anonymous,
+};
+
+/// A layer is a middleware for [`reqwest_middleware`] too, and promises the same.
+///
+/// A request is sent a second time if [`try_clone`](Request::try_clone) can copy it, so if its body
+/// is not a stream. A [`TokenError`] is in [`Error::Middleware`], to be downcast to.
+/// [`NotReplayed`] is in the response's extensions. [`Anonymous`] opts a request out:
+/// `client.get(url).with_extension(Anonymous)`.
+///
+/// Middleware that comes before it sees a request once, middleware that comes after it sees each
+/// attempt. reqwest follows redirects after all of them, and takes `Authorization` off when the
+/// scheme, the host or the port changes.
+///
+/// ```no_run
+/// use reqwest_middleware::ClientBuilder;
+/// use tower_bearer::{BearerAuthLayer, TokenError, TokenFetcher};
+///
+/// # async fn f(tokens: impl TokenFetcher) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = ClientBuilder::new(reqwest::Client::new())
+///     .with(BearerAuthLayer::new(tokens).only_for(["https://api.example.com"])?)
+///     .build();
+///
+/// match client.get("https://api.example.com/orders").send().await {
+///     Ok(response) => println!("{}", response.status()),
+///     Err(reqwest_middleware::Error::Middleware(error)) => {
+///         let no_token = error.downcast_ref::<TokenError>();
+///         println!("{error}, try again: {}", no_token.is_some_and(TokenError::is_transient));
+///     }
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
+#[async_trait]
+impl Middleware for BearerAuthLayer<CloneBody> {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Error> {
+        handle(self.clone().try_clone(Request::try_clone), request, extensions, next).await
+    }
+}
+
+/// As for the default, but no request is sent a second time.
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
+#[async_trait]
+impl Middleware for BearerAuthLayer<NoReplay> {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, Error> {
+        handle(self.clone(), request, extensions, next).await
+    }
+}
+
+async fn handle<R>(
+    layer: BearerAuthLayer<R>,
+    mut request: Request,
+    extensions: &mut Extensions,
+    next: Next<'_>,
+) -> Result<Response, Error>
+where
+    R: Replay<Request> + Clone,
+{
+    let head = head(&mut request, extensions)?;
+    let rest = Rest { next, extensions: Arc::new(Mutex::new(extensions)) };
+    // `Rest` is always ready.
+    match layer.layer(rest).call(head.map(|()| request)).await {
+        Ok(response) => Ok(whole(response)),
+        Err(error) => Err(ours_or_theirs(error)),
+    }
+}
+
+/// What the layer has to know of a request. The request itself, without its headers, goes along as
+/// the body.
+fn head(request: &mut Request, extensions: &Extensions) -> Result<http::Request<()>, Error> {
+    let mut head = http::Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.url().as_str().parse().map_err(Error::middleware)?;
+    *head.headers_mut() = mem::take(request.headers_mut());
+    if let Some(anonymous) = extensions.get::<Anonymous>() {
+        head.extensions_mut().insert(*anonymous);
+    }
+    if let Some(fetches) = extensions.get::<FetchesBehind>() {
+        head.extensions_mut().insert(fetches.clone());
+    }
+    Ok(head)
+}
+
+fn whole(response: http::Response<Response>) -> Response {
+    let (head, mut response) = response.into_parts();
+    *response.headers_mut() = head.headers;
+    if let Some(why) = head.extensions.get::<NotReplayed>() {
+        response.extensions_mut().insert(why.clone());
+    }
+    response
+}
+
+/// The service's errors are those of `Rest` and ours.
+fn ours_or_theirs(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(theirs) => *theirs,
+        Err(ours) => Error::middleware(TokenError::from_fetcher(ours)),
+    }
+}
+
+/// The middleware after this one, and the client.
+#[derive(Clone)]
+struct Rest<'a> {
+    next: Next<'a>,
+    // Locked by one attempt after the other.
+    extensions: Arc<Mutex<&'a mut Extensions>>,
+}
+
+type ResponseFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<http::Response<Response>, Error>> + Send + 'a>>;
+
+impl<'a> Service<http::Request<Request>> for Rest<'a> {
+    type Response = http::Response<Response>;
+    type Error = Error;
+    type Future = ResponseFuture<'a>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Request>) -> Self::Future {
+        let Self { next, extensions } = self.clone();
+        Box::pin(async move {
+            let (head, mut request) = request.into_parts();
+            *request.headers_mut() = head.headers;
+            let mut response = next.run(request, &mut **extensions.lock().await).await?;
+            let status = response.status();
+            let headers = mem::take(response.headers_mut());
+            let mut response = http::Response::new(response);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            Ok(response)
+        })
+    }
+}

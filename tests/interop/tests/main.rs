@@ -1,0 +1,11 @@
+//! This crate against oidc-provider.
+
+mod assertion;
+mod certificate;
+mod discovery;
+mod http;
+mod issuer;
+mod refusal;
+mod revocation;
+mod scope;
+mod secret;
