@@ -204,6 +204,13 @@ impl TokenError {
         self
     }
 
+    #[cfg(feature = "config")]
+    pub(crate) fn in_field(mut self, field: &str) -> Self {
+        let inner = self.edit();
+        inner.message = format!("`{}`: {}", field.escape_debug(), inner.message).into();
+        self
+    }
+
     #[cfg(feature = "client-credentials")]
     pub(crate) fn transient(mut self) -> Self {
         self.edit().transient = true;

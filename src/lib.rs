@@ -22,6 +22,8 @@ mod target;
 pub mod testing;
 mod token;
 
+#[cfg(feature = "config")]
+pub use crate::client_credentials::ClientCredentialsConfig;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret,

@@ -53,6 +53,15 @@ impl Assertion {
         Ok(())
     }
 
+    /// What metadata calls a client's authentication by it.
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
+        match &self.source {
+            Source::Given(_) => &["private_key_jwt", "client_secret_jwt"],
+            #[cfg(feature = "jwt")]
+            Source::Signed(jwt) => jwt.registered_names(),
+        }
+    }
+
     /// What to look at if the issuer does not like it.
     pub(super) fn advice(&self) -> &'static str {
         match &self.source {

@@ -156,6 +156,34 @@ impl ClientAuth {
         }
     }
 
+    /// What metadata calls the method (RFC 8414 section 2). Empty where it has no name.
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
+        match &self.method {
+            Method::Basic(_) | Method::BasicUnencoded(_) => &["client_secret_basic"],
+            Method::Post(_) => &["client_secret_post"],
+            Method::Assertion { assertion, of_type } if of_type == JWT_BEARER => {
+                assertion.registered_names()
+            }
+            // A certificate cannot be seen from here.
+            Method::None => &["none", "tls_client_auth", "self_signed_tls_client_auth"],
+            Method::LegacyQuery(_) | Method::Header(_) | Method::Assertion { .. } => &[],
+        }
+    }
+
+    /// The same secret sent by the first of these methods that can send it.
+    pub(super) fn by_any(&self, methods: &[&str]) -> Option<Self> {
+        let (Method::Basic(secret) | Method::BasicUnencoded(secret) | Method::Post(secret)) =
+            &self.method
+        else {
+            return None;
+        };
+        methods.iter().find_map(|method| match *method {
+            "client_secret_basic" => Some(Self::basic(secret.clone())),
+            "client_secret_post" => Some(Self::post(secret.clone())),
+            _ => None,
+        })
+    }
+
     pub(super) fn is_none(&self) -> bool {
         matches!(self.method, Method::None)
     }

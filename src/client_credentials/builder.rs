@@ -1,10 +1,14 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     auth::ClientAuth,
     credentials::ClientCredentials,
+    destination::Destination,
+    discovery::{Discovery, Transport, Wishes},
     draft::Shape,
     endpoint::Endpoint,
+    issuer::Issuer,
+    place::Place,
     reading::{Reading, Rigour},
     request::TokenRequest,
     secret::Secret,
@@ -35,12 +39,19 @@ const RESPONSE_LIMIT: usize = 1024 * 1024;
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientCredentialsBuilder<C> {
     client: C,
-    endpoint: Result<Endpoint, TokenError>,
-    allow_http: bool,
+    target: Result<Target, TokenError>,
+    pub(super) wishes: Wishes,
     problem: Option<TokenError>,
     pub(super) request: TokenRequest,
     pub(super) reading: Reading,
     pub(super) response_limit: usize,
+}
+
+/// What the user named.
+#[derive(Debug)]
+enum Target {
+    Endpoint(Endpoint),
+    Issuer(Issuer),
 }
 
 impl<C> ClientCredentials<C> {
@@ -55,23 +66,71 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        ClientCredentialsBuilder {
-            client,
-            endpoint: Endpoint::parse(token_endpoint.as_ref()),
-            allow_http: false,
-            problem: None,
-            request: TokenRequest::new(client_id.into(), auth.into()),
-            reading: Reading::default(),
-            response_limit: RESPONSE_LIMIT,
-        }
+        let target = Endpoint::parse(token_endpoint.as_ref()).map(Target::Endpoint);
+        ClientCredentialsBuilder::new(client, target, client_id.into(), auth.into())
+    }
+
+    /// As [`builder`](Self::builder), with the issuer's identifier in place of the token endpoint.
+    ///
+    /// Before the first token request the issuer's metadata is read through the same client, from
+    /// `/.well-known/oauth-authorization-server` between host and path (RFC 8414 section 3), or,
+    /// if there is none, from `/.well-known/openid-configuration` after the path (OpenID Connect
+    /// Discovery section 4). It is kept, and read again before the token request that follows a
+    /// refused one or one without an answer.
+    ///
+    /// The fetch fails if the metadata is of another issuer: both have to be the same to the last
+    /// slash. It fails if the token endpoint is not https, or if the issuer does not list how the
+    /// client authenticates: nothing else is tried unless
+    /// [`pick_auth_method`](ClientCredentialsBuilder::pick_auth_method) is called. The `aud` of
+    /// an assertion is the issuer.
+    ///
+    /// ```
+    /// # fn request<C>(client: C) -> Result<(), tower_bearer::TokenError> {
+    /// use tower_bearer::ClientCredentials;
+    ///
+    /// let issuer = "https://sso.example.com/realms/main";
+    /// let credentials = ClientCredentials::discover(client, issuer, "orders", "s3cr3t").build()?;
+    /// # Ok(()) }
+    /// # request(()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`build`](ClientCredentialsBuilder::build) refuses an issuer that is no URL, or has a query or
+    /// a fragment.
+    pub fn discover(
+        client: C,
+        issuer: impl AsRef<str>,
+        client_id: impl Into<Secret>,
+        auth: impl Into<ClientAuth>,
+    ) -> ClientCredentialsBuilder<C> {
+        let target = Issuer::parse(issuer.as_ref()).map(Target::Issuer);
+        ClientCredentialsBuilder::new(client, target, client_id.into(), auth.into())
     }
 }
 
 impl<C> ClientCredentialsBuilder<C> {
-    /// Allows a token endpoint over plain `http`, where anyone on the network can read the secret
+    fn new(
+        client: C,
+        target: Result<Target, TokenError>,
+        client_id: Secret,
+        auth: ClientAuth,
+    ) -> Self {
+        Self {
+            client,
+            target,
+            wishes: Wishes::default(),
+            problem: None,
+            request: TokenRequest::new(client_id, auth),
+            reading: Reading::default(),
+            response_limit: RESPONSE_LIMIT,
+        }
+    }
+
+    /// Allows a token endpoint or an issuer over plain `http`, where anyone on the network can read the secret
     /// and the token. Not needed for loopback: `localhost`, `127.0.0.0/8` and `[::1]`.
     pub fn allow_http(mut self) -> Self {
-        self.allow_http = true;
+        self.wishes.transport = Transport::Any;
         self
     }
 
@@ -85,11 +144,15 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`ClientAuth`] list. [`is_insecure`](TokenError::is_insecure) for a token endpoint over
     /// plain `http`. No message has a secret or the URL's query in it.
     pub fn build(self) -> Result<ClientCredentials<C>, TokenError> {
-        let endpoint = self.endpoint?;
+        let target = self.target?;
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        if !self.allow_http && !endpoint.is_confidential() {
+        let (endpoint, is_discovered) = match &target {
+            Target::Endpoint(endpoint) => (endpoint, false),
+            Target::Issuer(issuer) => (issuer.url(), true),
+        };
+        if self.wishes.transport == Transport::Confidential && !endpoint.is_confidential() {
             return Err(TokenError::new(
                 Kind::Insecure,
                 format!(
@@ -98,20 +161,41 @@ impl<C> ClientCredentialsBuilder<C> {
                 ),
             ));
         }
+        if self.wishes.needs_issuer() && !is_discovered {
+            return Err(TokenError::config(
+                "`mtls_endpoint_alias` and `pick_auth_method` go by the metadata of an issuer, \
+                 start from `ClientCredentials::discover`",
+            ));
+        }
         if self.reading.rigour == Rigour::Strict && self.reading.is_particular() {
             return Err(TokenError::config(
                 "`strict` wants answers as in RFC 6749, leave it out where a setter says that \
                  they are otherwise",
             ));
         }
-        self.request.check(&endpoint)?;
-        let Self { client, request, reading, response_limit, .. } = self;
-        Ok(ClientCredentials::new(client, endpoint, request, reading, response_limit))
+        let Self { client, wishes, request, reading, response_limit, .. } = self;
+        let destination = match target {
+            Target::Endpoint(endpoint) => {
+                let place = Place::at(endpoint);
+                request.check(&place)?;
+                Destination::Known(Arc::new(place))
+            }
+            Target::Issuer(issuer) => {
+                request.check(&Place::at(issuer.url().clone()))?;
+                Destination::Discovered(Box::new(Discovery::new(issuer, wishes)))
+            }
+        };
+        Ok(ClientCredentials::new(client, destination, request, reading, response_limit))
     }
 
     /// The first problem is the one that is reported.
     pub(super) fn keep(&mut self, problem: TokenError) {
         self.problem.get_or_insert(problem);
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn problem(&self) -> Option<&TokenError> {
+        self.target.as_ref().err().or(self.problem.as_ref())
     }
 
     pub(super) fn shape(mut self, shape: Shape) -> Self {
@@ -132,7 +216,7 @@ impl<C> ClientCredentialsBuilder<C> {
 impl<C> fmt::Debug for ClientCredentialsBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentialsBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("target", &self.target)
             .field("request", &self.request)
             .field("reading", &self.reading)
             .field("problem", &self.problem)

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -11,9 +11,10 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{
-    endpoint::Endpoint,
+    destination::Destination,
     exchange::exchange,
     opened::Opened,
+    place::Place,
     reading::Reading,
     redactor::{Redactor, causes},
     request::{Drawn, TokenRequest},
@@ -77,7 +78,7 @@ use crate::{
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
-    endpoint: Endpoint,
+    destination: Destination,
     request: TokenRequest,
     reading: Reading,
     response_limit: usize,
@@ -86,12 +87,12 @@ pub struct ClientCredentials<C> {
 impl<C> ClientCredentials<C> {
     pub(super) fn new(
         client: C,
-        endpoint: Endpoint,
+        destination: Destination,
         request: TokenRequest,
         reading: Reading,
         response_limit: usize,
     ) -> Self {
-        Self { client: Mutex::new(client), endpoint, request, reading, response_limit }
+        Self { client: Mutex::new(client), destination, request, reading, response_limit }
     }
 
     async fn open(&self) -> Result<Opened, TokenError> {
@@ -109,15 +110,44 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let drawn = self.request.draw_up(&self.endpoint, opened, SystemTime::now())?;
+        let place = self.place(context).await?;
+        let drawn = self.request.draw_up(&place, opened, SystemTime::now())?;
         let Drawn { mut request, redactor, advice } = drawn;
         let reader = Reader { reading: &self.reading, redactor, advice };
         context.mark(request.extensions_mut());
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match exchange(client, request, self.response_limit).await {
+        // A fetch that runs into its timeout ends in the middle of the exchange.
+        self.destination.doubt();
+        let outcome = match exchange(self.client(), request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),
-            Err(error) => Err(self.unreachable(error, &reader.redactor)),
+            Err(error) => Err(unreachable(&place, error, &reader.redactor)),
+        };
+        if !outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
+            self.destination.trust();
         }
+        outcome
+    }
+
+    async fn place<RB>(&self, context: &FetchContext) -> Result<Arc<Place>, TokenError>
+    where
+        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
+        C::Error: Into<BoxError>,
+        RB: Body,
+        RB::Error: Into<BoxError>,
+    {
+        match &self.destination {
+            Destination::Known(place) => Ok(place.clone()),
+            Destination::Discovered(discovery) => {
+                let (request, limit) = (&self.request, self.response_limit);
+                discovery.place(|| self.client(), context, request, limit).await
+            }
+        }
+    }
+
+    fn client(&self) -> C
+    where
+        C: Clone,
+    {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// With a second attempt where that is worth it.
@@ -148,19 +178,6 @@ impl<C> ClientCredentials<C> {
             outcome => outcome,
         }
     }
-
-    fn unreachable(&self, error: BoxError, redactor: &Redactor) -> TokenError {
-        // The client wants a token for the token request.
-        if let Some(ours) = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()) {
-            return ours.clone();
-        }
-        let message = format!(
-            "the token endpoint {} did not answer, check its URL and that it can be reached",
-            self.endpoint
-        );
-        let error = redactor.redact_error(error);
-        TokenError::new(Kind::Fetch, message).with_source(error).transient()
-    }
 }
 
 /// Cancel safe: nothing is lost but the request under way.
@@ -187,6 +204,19 @@ where
     }
 }
 
+fn unreachable(place: &Place, error: BoxError, redactor: &Redactor) -> TokenError {
+    // The client wants a token for the token request.
+    if let Some(ours) = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()) {
+        return ours.clone();
+    }
+    let message = format!(
+        "the token endpoint {} did not answer, check its URL and that it can be reached",
+        place.endpoint
+    );
+    let error = redactor.redact_error(error);
+    TokenError::new(Kind::Fetch, message).with_source(error).transient()
+}
+
 fn is_worth_another_attempt(error: &TokenError) -> bool {
     error.is_transient()
         && error.retry_after().is_none()
@@ -201,7 +231,7 @@ fn pause() -> Duration {
 impl<C> fmt::Debug for ClientCredentials<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentials")
-            .field("endpoint", &self.endpoint)
+            .field("destination", &self.destination)
             .field("request", &self.request)
             .field("reading", &self.reading)
             .field("response_limit", &self.response_limit)

@@ -5,6 +5,7 @@ use http::Uri;
 use crate::{error::TokenError, target::is_loopback};
 
 /// The URL of a token endpoint (RFC 6749 section 3.2). Its query is shown nowhere.
+#[derive(Clone)]
 pub(super) struct Endpoint {
     uri: Uri,
 }
@@ -50,7 +51,22 @@ impl Endpoint {
 
     /// No one on the network can read what is sent there, as far as the URL tells.
     pub(super) fn is_confidential(&self) -> bool {
-        self.uri.scheme_str() == Some("https") || self.uri.host().is_some_and(is_loopback)
+        self.is_https() || self.uri.host().is_some_and(is_loopback)
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// Scheme, host and port.
+    pub(super) fn origin(&self) -> String {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{scheme}://{authority}")
     }
 
     pub(super) fn query(&self) -> Option<&str> {
@@ -77,9 +93,7 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.uri.scheme_str().unwrap_or_default();
-        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
-        write!(f, "{scheme}://{authority}{}", self.uri.path())
+        write!(f, "{}{}", self.origin(), self.path())
     }
 }
 

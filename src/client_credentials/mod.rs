@@ -6,19 +6,27 @@ mod attempt;
 mod auth;
 mod basic;
 mod builder;
+#[cfg(feature = "config")]
+mod config;
 mod credentials;
+mod destination;
+mod discovery;
+mod discovery_setters;
 mod draft;
 mod endpoint;
 mod exchange;
 mod grant;
 mod grant_setters;
 mod issued;
+mod issuer;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod members;
+mod metadata;
 mod names;
 mod opened;
 mod params;
+mod place;
 mod pointer;
 mod reading;
 mod redactor;
@@ -31,6 +39,8 @@ mod retry_after;
 mod secret;
 mod spelling;
 
+#[cfg(feature = "config")]
+pub use self::config::ClientCredentialsConfig;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Jwt, JwtAlgorithm};
 pub use self::{

@@ -9,11 +9,11 @@ use super::{
     attempt::Attempt,
     auth::ClientAuth,
     draft::{Draft, Shape},
-    endpoint::Endpoint,
     grant::Grant,
     names::Names,
     opened::Opened,
     params::{self, Params},
+    place::Place,
     redactor::Redactor,
     secret::Secret,
 };
@@ -80,10 +80,10 @@ impl TokenRequest {
 
     /// Finds what could only fail later, at the first token request or at the server. Secrets that
     /// are read for each request are not read yet.
-    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TokenError> {
-        let unread = Opened::default();
-        let audience = endpoint.to_string();
-        let draft = self.draft(self.attempt(&audience, &unread, SystemTime::now()))?;
+    pub(super) fn check(&self, place: &Place) -> Result<(), TokenError> {
+        let (endpoint, auth) = (&place.endpoint, self.auth_at(place));
+        let (unread, audience) = (Opened::default(), place.audience());
+        let draft = self.draft(auth, self.attempt(&audience, &unread, SystemTime::now()))?;
         let mut names: Vec<&str> = draft.names().filter(|n| !params::is_repeatable(n)).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -116,14 +116,15 @@ impl TokenRequest {
 
     pub(super) fn draw_up(
         &self,
-        endpoint: &Endpoint,
+        place: &Place,
         opened: &Opened,
         now: SystemTime,
     ) -> Result<Drawn, TokenError> {
-        let audience = endpoint.to_string();
+        let (audience, auth) = (place.audience(), self.auth_at(place));
         let attempt = self.attempt(&audience, opened, now);
-        let advice = Advice { client: self.auth.advice(attempt), grant: self.grant.advice() };
-        let (request, redactor) = self.draft(attempt)?.finish(endpoint, &self.headers)?;
+        let advice = Advice { client: auth.advice(attempt), grant: self.grant.advice() };
+        let draft = self.draft(auth, attempt)?;
+        let (request, redactor) = draft.finish(&place.endpoint, &self.headers)?;
         Ok(Drawn { request, redactor, advice })
     }
 
@@ -136,7 +137,26 @@ impl TokenRequest {
         Attempt { client_id: opened.text(&self.client_id), audience, opened, now }
     }
 
-    fn draft<'a>(&'a self, attempt: Attempt<'a>) -> Result<Draft<'a>, TokenError> {
+    fn auth_at<'a>(&'a self, place: &'a Place) -> &'a ClientAuth {
+        place.auth.as_ref().unwrap_or(&self.auth)
+    }
+
+    /// Whether the client authenticates by one of these methods, as far as they have names.
+    pub(super) fn is_authenticated_by_any(&self, methods: &[&str]) -> bool {
+        let names = self.auth.registered_names();
+        let needs_none = self.auth.is_none() && matches!(self.grant, Grant::JwtBearer(_));
+        names.is_empty() || needs_none || names.iter().any(|name| methods.contains(name))
+    }
+
+    pub(super) fn auth_by_any(&self, methods: &[&str]) -> Option<ClientAuth> {
+        self.auth.by_any(methods)
+    }
+
+    fn draft<'a>(
+        &'a self,
+        auth: &'a ClientAuth,
+        attempt: Attempt<'a>,
+    ) -> Result<Draft<'a>, TokenError> {
         if attempt.client_id.is_empty() && self.needs_client_id() {
             return Err(TokenError::config(
                 "the client id is empty, pass the one that the issuer has registered",
@@ -149,9 +169,8 @@ impl TokenRequest {
             GrantType::Custom(grant_type) => draft.param("grant_type", &**grant_type),
             GrantType::Omitted => {}
         }
-        self.auth.apply(attempt, &self.names, &mut draft)?;
-        if self.client_id_place == ClientIdPlace::AuthAndParams && !self.auth.has_client_id_param()
-        {
+        auth.apply(attempt, &self.names, &mut draft)?;
+        if self.client_id_place == ClientIdPlace::AuthAndParams && !auth.has_client_id_param() {
             draft.param(&self.names.client_id, attempt.client_id);
         }
         self.grant.apply(attempt, &mut draft)?;

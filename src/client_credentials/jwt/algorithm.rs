@@ -63,6 +63,25 @@ impl JwtAlgorithm {
         }
     }
 
+    #[cfg(feature = "config")]
+    pub(in crate::client_credentials) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::RS256,
+            Self::RS384,
+            Self::RS512,
+            Self::PS256,
+            Self::PS384,
+            Self::PS512,
+            Self::ES256,
+            Self::ES384,
+            Self::EdDSA,
+            Self::HS256,
+            Self::HS384,
+            Self::HS512,
+        ];
+        all.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
     pub(super) fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         match self {
             Self::RS256 => self.rsa(&RSA_PKCS1_SHA256, key, message),

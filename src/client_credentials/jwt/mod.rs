@@ -39,7 +39,8 @@ const LONGEST_BACKDATE: Duration = Duration::from_secs(30);
 /// ```
 ///
 /// `iss` and `sub` are the client's id and `aud` is the URL of the token endpoint without its
-/// query, unless set otherwise. `iat` and `exp` follow this machine's clock, which therefore has to
+/// query, or the issuer if the client started from [that](crate::ClientCredentials::discover),
+/// unless set otherwise. `iat` and `exp` follow this machine's clock, which therefore has to
 /// be about right.
 ///
 /// # Errors
@@ -104,7 +105,7 @@ impl Jwt {
 
     /// The `aud`, a single text: the issuer's identifier where the issuer wants that, as FAPI 2.0
     /// and the update of RFC 7523 do. The default is the URL of the token endpoint without its
-    /// query.
+    /// query, or the issuer that the client was given.
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.claim("aud", audience)
     }
@@ -154,6 +155,15 @@ impl Jwt {
 
     pub(super) fn key(&self) -> &Secret {
         &self.key
+    }
+
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
+        match self.algorithm {
+            JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512 => {
+                &["client_secret_jwt"]
+            }
+            _ => &["private_key_jwt"],
+        }
     }
 
     /// The JWT in its compact form (RFC 7515 section 7.1). Without a key, nothing but a stand-in.
