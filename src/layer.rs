@@ -192,6 +192,10 @@ impl<R> BearerAuthLayer<R> {
     ///
     /// It is then this header that a caller may have set already, and `Authorization` is none of
     /// the layer's business.
+    ///
+    /// What follows redirects *inside* of this layer, as reqwest does by itself, takes
+    /// `Authorization` off at another origin, but no header that it does not know. With a header of
+    /// your own, follow redirects outside, with [`only_for`](Self::only_for), or not at all.
     pub fn header(self, name: HeaderName) -> Self {
         self.change(|settings| settings.target.header = name)
     }

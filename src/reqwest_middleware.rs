@@ -32,7 +32,9 @@ use crate::{
 ///
 /// Middleware that comes before it sees a request once, middleware that comes after it sees each
 /// attempt. reqwest follows redirects after all of them, and takes `Authorization` off when the
-/// scheme, the host or the port changes.
+/// scheme, the host or the port changes. It knows no other header as a secret, and a refusal by the
+/// origin that it was led to makes the layer send the first request once more, though it may have
+/// been accepted. Where either matters, build the client with `redirect::Policy::none()`.
 ///
 /// ```no_run
 /// use reqwest_middleware::ClientBuilder;
