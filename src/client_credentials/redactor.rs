@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::spelling::Spelling;
 use crate::error::BoxError;
 
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// The most of a foreign text that is kept, in characters.
 const LONGEST: usize = 256;
@@ -32,13 +32,8 @@ impl Redactor {
 
     /// The text without what is hidden, and without the query of any URL.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut covered: Vec<Range<usize>> = queries(text).collect();
-        for read in [Spelling::plain, Spelling::percent, Spelling::form] {
-            let spelling = read(text);
-            for secret in &self.hidden {
-                covered.extend(spelling.find(secret.expose_secret().as_bytes()));
-            }
-        }
+        let mut covered = self.found(text);
+        covered.extend(queries(text));
         if covered.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -53,6 +48,11 @@ impl Redactor {
         }
         kept.push_str(text.get(end..).unwrap_or_default());
         Cow::Owned(kept)
+    }
+
+    /// Whether something that is hidden stands in the text.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        !self.found(text).is_empty()
     }
 
     /// The text redacted, on one line, and cut to at most 256 characters.
@@ -75,6 +75,17 @@ impl Redactor {
             return error;
         }
         Box::new(self.remains(&*error))
+    }
+
+    fn found(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for read in [Spelling::plain, Spelling::percent, Spelling::form] {
+            let spelling = read(text);
+            for secret in &self.hidden {
+                found.extend(spelling.find(secret.expose_secret().as_bytes()));
+            }
+        }
+        found
     }
 
     fn remains(&self, error: &(dyn Error + 'static)) -> Remains {

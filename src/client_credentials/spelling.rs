@@ -36,12 +36,36 @@ impl Spelling {
         Self::percent(&text.replace('+', " "))
     }
 
+    /// Where the secret stands, overlapping or not, in upper or lower case. Takes time linear in
+    /// both lengths, whatever others wrote: the search of Knuth, Morris and Pratt.
     pub(super) fn find(&self, secret: &[u8]) -> impl Iterator<Item = Range<usize>> {
-        let found = self.bytes.windows(secret.len()).enumerate();
-        found
-            .filter(move |(_, window)| window.eq_ignore_ascii_case(secret))
-            .map(move |(at, _)| self.starts[at]..self.starts[at + secret.len()])
+        let secret = secret.to_ascii_lowercase();
+        let borders = borders(&secret);
+        let mut matched = 0;
+        self.bytes.iter().enumerate().filter_map(move |(at, byte)| {
+            matched = extend(&secret, &borders, matched, byte.to_ascii_lowercase());
+            let start = (matched == secret.len()).then(|| at + 1 - secret.len())?;
+            Some(self.starts[start]..self.starts[at + 1])
+        })
     }
+}
+
+/// For each start of the secret, how long the longest shorter one is that it ends with.
+fn borders(secret: &[u8]) -> Vec<usize> {
+    let mut borders = vec![0; secret.len().min(1)];
+    for &byte in secret.iter().skip(1) {
+        let border = extend(secret, &borders, borders[borders.len() - 1], byte);
+        borders.push(border);
+    }
+    borders
+}
+
+/// How much of the secret is matched after one more byte.
+fn extend(secret: &[u8], borders: &[usize], mut matched: usize, byte: u8) -> usize {
+    while matched > 0 && secret.get(matched) != Some(&byte) {
+        matched = borders[matched - 1];
+    }
+    matched + usize::from(secret.get(matched) == Some(&byte))
 }
 
 fn percent_encoded(bytes: &[u8]) -> Option<u8> {
