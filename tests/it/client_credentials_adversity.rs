@@ -1,10 +1,13 @@
 //! Issuers, clients and settings that are out to make a token request show or do too much.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tower_bearer::{
-    ClientAuth, ClientCredentials, ClientCredentialsBuilder, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
 };
 
 use crate::token_endpoint::*;
@@ -46,4 +49,59 @@ async fn a_description_that_repeats_the_token_beside_it_is_left_out() {
     let body = r#"{"access_token":"T0K3N","error":"no T0K3N for you","error_description":"b"}"#;
     let error = failure(TokenEndpoint::new([json(200, body)]).credentials()).await;
     assert_eq!((error.code(), error.description()), (Some("[redacted]"), Some("b")));
+}
+
+/// Another text each time.
+fn changing() -> Secret {
+    let next = AtomicU32::new(0);
+    Secret::from_fn(move || {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        async move { Ok::<_, TokenError>(format!("fresh-{n}")) }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_is_not_sent_twice_because_an_assertion_is_new() {
+    for code in ["invalid_grant", "invalid_client"] {
+        let body = format!(r#"{{"error":"{code}"}}"#);
+        let endpoint = TokenEndpoint::new([json(400, &body)]);
+        let credentials = with(&endpoint, ClientAuth::assertion(changing()));
+        failure(credentials.legacy_password_grant("user", "wrong")).await;
+        assert_eq!(endpoint.requests(), 1, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_not_sent_twice_because_a_parameter_is_new() {
+    let endpoint = TokenEndpoint::new([json(401, r#"{"error":"invalid_client"}"#)]);
+    failure(endpoint.credentials().secret_param("subject_token", changing())).await;
+    assert_eq!(endpoint.requests(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_secret_is_not_sent_where_the_issuer_asked_for_time() {
+    let body = r#"{"error":"invalid_client"}"#;
+    let asks = answer(401, &[("retry-after", "60")], body);
+    for only in [asks, json(429, body)] {
+        let endpoint = TokenEndpoint::new([only]);
+        failure(with(&endpoint, ClientAuth::post(changing()))).await;
+        assert_eq!(endpoint.requests(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_secret_is_not_sent_where_no_secret_was_refused() {
+    for only in [json(400, r#"{"error":"invalid_scope"}"#), json(404, ""), json(302, "")] {
+        let endpoint = TokenEndpoint::new([only]);
+        failure(with(&endpoint, ClientAuth::post(changing()))).await;
+        assert_eq!(endpoint.requests(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_has_changed_is_sent_once_more() {
+    let refuses = || json(400, r#"{"error":"invalid_grant"}"#);
+    let endpoint = TokenEndpoint::new([refuses(), refuses()]);
+    failure(endpoint.credentials().legacy_password_grant("user", changing())).await;
+    assert_eq!(endpoint.requests(), 2);
 }
