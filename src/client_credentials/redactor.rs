@@ -17,15 +17,11 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    /// Hides a text wherever it stands, in upper or lower case: as it is, escaped as by `Debug`,
-    /// or percent-encoded by any of the customary rules.
+    /// Hides a text wherever it stands, in upper or lower case: as it is, escaped as in JSON or
+    /// by `Debug`, or percent-encoded by any of the customary rules.
     pub(super) fn hide(&mut self, secret: &str) {
         if secret.is_empty() {
             return;
-        }
-        let escaped = secret.escape_debug().to_string();
-        if escaped != secret {
-            self.hidden.push(escaped.into());
         }
         self.hidden.push(secret.into());
     }
@@ -79,7 +75,7 @@ impl Redactor {
 
     fn found(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        for read in [Spelling::plain, Spelling::percent, Spelling::form] {
+        for read in [Spelling::plain, Spelling::escaped, Spelling::percent, Spelling::form] {
             let spelling = read(text);
             for secret in &self.hidden {
                 found.extend(spelling.find(secret.expose_secret().as_bytes()));
@@ -158,6 +154,7 @@ mod tests {
         for text in [
             "p@ss wörd+\"1*~",
             "p@ss wörd+\\\"1*~",
+            r#"p@ss w\u00f6rd\u002B\"1\u{2a}~"#,
             "p%40ss+w%C3%B6rd%2B%221*%7E",
             "p%40ss%20w%c3%b6rd%2b%221%2A~",
             "p@ss%20w%C3%B6rd%2B\"1*~",

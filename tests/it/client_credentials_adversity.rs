@@ -105,3 +105,27 @@ async fn a_password_that_has_changed_is_sent_once_more() {
     failure(endpoint.credentials().legacy_password_grant("user", changing())).await;
     assert_eq!(endpoint.requests(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_hidden_however_json_escapes_it() {
+    for (secret, text) in [
+        ("Zm9v/YmFyMTIz", r"Zm9v\/YmFyMTIz"),
+        ("Zm9v+YmFyMTIz", r"Zm9v\u002BYmFyMTIz"),
+        ("Zm9v&YmFyMTIz", r"Zm9v\u0026YmFyMTIz"),
+        ("Zm9v\u{1f511}YmFyMTIz", r"Zm9v\ud83d\udd11YmFyMTIz"),
+        ("it's\"YmFyMTIz", r#"it's\"YmFyMTIz"#),
+    ] {
+        let body = format!(r#"{{"message":"wrong secret {text}"}}"#);
+        let endpoint = TokenEndpoint::new([json(401, &body)]);
+        let shown = shown(&failure(with(&endpoint, ClientAuth::post(secret))).await);
+        assert!(shown.contains("wrong secret") && !shown.contains("YmFyMTIz"), "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_hidden_where_the_clients_error_debugs_it() {
+    let failed = || Answer::Error(format!("refused: {:?}", "it's\"hunter2").into());
+    let endpoint = TokenEndpoint::new([failed(), failed()]);
+    let shown = shown(&failure(with(&endpoint, ClientAuth::post("it's\"hunter2"))).await);
+    assert!(shown.contains("refused") && !shown.contains("hunter2"), "{shown}");
+}
