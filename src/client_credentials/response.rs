@@ -86,7 +86,7 @@ impl Reader<'_> {
             let unread = format!("the body of the answer is encoded as `{coding}`");
             return refusal.into_error().with_source(unread);
         }
-        let members = Members::read(body, &Reading::default()).unwrap_or_default();
+        let members = Members::read_leniently(body);
         if let Ok(Some(code)) = error_code(&members.error) {
             return refusal.because(code, &members.error_description, &self.redactor).into_error();
         }

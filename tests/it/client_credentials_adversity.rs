@@ -129,3 +129,16 @@ async fn a_secret_is_hidden_where_the_clients_error_debugs_it() {
     let shown = shown(&failure(with(&endpoint, ClientAuth::post("it's\"hunter2"))).await);
     assert!(shown.contains("refused") && !shown.contains("hunter2"), "{shown}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_final_code_is_found_in_an_answer_that_is_not_quite_sound() {
+    for body in [
+        &b"{\"error\":\"invalid_grant\",\"error_description\":\"ung\xfcltig\"}"[..],
+        br#"{"error":"invalid_grant","scope":"","scope":""}"#,
+        br#"{"error":"invalid_grant","error_description":"a","error_description":"b"}"#,
+    ] {
+        let endpoint = TokenEndpoint::new([answer(500, &[], body)]);
+        let error = failure(endpoint.credentials().legacy_password_grant("user", "wrong")).await;
+        assert!(error.is_refused() && endpoint.requests() == 1, "{error:?}");
+    }
+}
