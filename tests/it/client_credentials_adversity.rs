@@ -142,3 +142,17 @@ async fn a_final_code_is_found_in_an_answer_that_is_not_quite_sound() {
         assert!(error.is_refused() && endpoint.requests() == 1, "{error:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_value_of_the_configured_query_is_hidden_wherever_it_turns_up() {
+    let body = r#"{"error":"invalid_request","error_description":"unknown key fk-S3CR3T"}"#;
+    let endpoint = TokenEndpoint::new([json(401, body)]);
+    let error = failure(endpoint.at(&format!("{URL}?code=fk-S3CR3T"))).await;
+    assert_eq!(error.description(), Some("unknown key [redacted]"));
+
+    let failed = || Answer::Error("upstream /token?code=fk-S3CR3T failed".into());
+    let endpoint = TokenEndpoint::new([failed(), failed()]);
+    let credentials = endpoint.at(&format!("{URL}?code=fk%2DS3CR3T")).params_in_query();
+    let shown = shown(&failure(credentials).await);
+    assert!(shown.contains("upstream") && !shown.contains("S3CR3T"), "{shown}");
+}
