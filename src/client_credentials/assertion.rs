@@ -32,6 +32,11 @@ impl Assertion {
         }
     }
 
+    /// Others sign it.
+    pub(super) fn is_given(&self) -> bool {
+        matches!(self.source, Source::Given(_))
+    }
+
     /// Sends it as this parameter.
     ///
     /// Whose assertion it is and for whom is not looked at: that is the issuer's matter, and `iss`

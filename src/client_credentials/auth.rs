@@ -184,6 +184,10 @@ impl ClientAuth {
         })
     }
 
+    pub(super) fn is_given_assertion(&self) -> bool {
+        matches!(&self.method, Method::Assertion { assertion, .. } if assertion.is_given())
+    }
+
     pub(super) fn is_none(&self) -> bool {
         matches!(self.method, Method::None)
     }

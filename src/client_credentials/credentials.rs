@@ -62,8 +62,9 @@ use crate::{
 /// once more after 100 to 300 ms. One with `Retry-After` is not, nor 429, `slow_down` or any
 /// refusal.
 ///
-/// Secrets that are read from a file or by a closure are read for each attempt. A refused request
-/// whose secret has changed since is sent once more at once.
+/// Secrets that are read from a file or by a closure are read for each attempt. A request that was
+/// refused for a secret which has changed since is sent once more at once, unless the answer has
+/// `Retry-After` or is 429. That secret is the grant's for `invalid_grant`, else the client's.
 ///
 /// Redirects are not followed, as they could carry the secret elsewhere. Turn that off in HTTP
 /// clients that do it by themselves, as reqwest does.
@@ -195,10 +196,15 @@ where
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
         let mut opened = Opened::default();
         match self.attempts(&context, &mut opened).await {
-            Err(error) if error.is_refused() && !opened.is_empty() => match self.open().await {
-                Ok(now) if now.differs_from(&opened) => self.attempt(&context, &now).await,
-                _ => Err(error),
-            },
+            Err(error) if blames_a_secret(&error) && !opened.is_empty() => {
+                let blamed = self.request.blamed(error.code());
+                match self.open().await {
+                    Ok(now) if now.differs_in(&blamed, &opened) => {
+                        self.attempt(&context, &now).await
+                    }
+                    _ => Err(error),
+                }
+            }
             outcome => outcome,
         }
     }
@@ -222,6 +228,16 @@ fn is_worth_another_attempt(error: &TokenError) -> bool {
         && error.retry_after().is_none()
         && error.status() != Some(StatusCode::TOO_MANY_REQUESTS)
         && error.code() != Some("slow_down")
+}
+
+/// Whether another secret may get another answer, and nobody asked for time.
+fn blames_a_secret(error: &TokenError) -> bool {
+    let status = error.status().map(|status| status.as_u16());
+    let is_about_secrets = match error.code() {
+        Some(code) => matches!(code, "invalid_client" | "unauthorized_client" | "invalid_grant"),
+        None => matches!(status, Some(400 | 401 | 403)),
+    };
+    error.is_refused() && is_about_secrets && error.retry_after().is_none() && status != Some(429)
 }
 
 fn pause() -> Duration {

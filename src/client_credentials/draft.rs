@@ -14,6 +14,8 @@ use crate::error::TokenError;
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+const SHORTEST_KEY: usize = 6;
+
 /// Where a token request has its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -120,8 +122,18 @@ impl<'a> Draft<'a> {
         if let Some(query) = request.uri().query() {
             self.redactor.hide(query);
         }
+        hide_query(endpoint.query().unwrap_or_default(), &mut self.redactor);
         Ok((request, self.redactor))
     }
+}
+
+/// A configured query may hold a key. Values too short to be one are part of too many words.
+fn hide_query(query: &str, redactor: &mut Redactor) {
+    redactor.hide(query);
+    let raw = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.into()));
+    let decoded = form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value);
+    let values = raw.chain(decoded).filter(|value: &Cow<'_, str>| value.len() >= SHORTEST_KEY);
+    values.for_each(|value| redactor.hide(&value));
 }
 
 fn form(params: &[Param<'_>]) -> String {

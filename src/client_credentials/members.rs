@@ -57,6 +57,19 @@ impl Members {
         }
     }
 
+    /// As much as there is to read of a failed answer: of one in a foreign charset what is ASCII,
+    /// and of one that has members twice the `error`.
+    pub(super) fn read_leniently(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        Self::read(text.as_bytes(), &Reading::default()).unwrap_or_else(|_| {
+            let text = text.trim_start_matches('\u{feff}');
+            let error = serde_json::from_str::<&RawValue>(text).ok().and_then(|document| {
+                Pointer::to_member("error").find(document).ok().map(Member::from_json)
+            });
+            Self { error: error.unwrap_or_default(), ..Self::default() }
+        })
+    }
+
     fn from_json(text: &str, reading: &Reading) -> Result<Self, Unreadable> {
         let document: &RawValue = serde_json::from_str(text).map_err(broken)?;
         let object: Object<'_> = match text.starts_with('{') {

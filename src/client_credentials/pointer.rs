@@ -31,6 +31,11 @@ impl Pointer {
         Ok(Self { tokens: tokens.map(|t| t.replace("~1", "/").replace("~0", "~")).collect() })
     }
 
+    /// A member of the document.
+    pub(super) fn to_member(name: &str) -> Self {
+        Self { tokens: vec![name.to_owned()] }
+    }
+
     /// The document itself.
     pub(super) fn is_root(&self) -> bool {
         self.tokens.is_empty()

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::spelling::Spelling;
 use crate::error::BoxError;
 
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// The most of a foreign text that is kept, in characters.
 const LONGEST: usize = 256;
@@ -17,28 +17,19 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    /// Hides a text wherever it stands, in upper or lower case: as it is, escaped as by `Debug`,
-    /// or percent-encoded by any of the customary rules.
+    /// Hides a text wherever it stands, in upper or lower case: as it is, escaped as in JSON or
+    /// by `Debug`, or percent-encoded by any of the customary rules.
     pub(super) fn hide(&mut self, secret: &str) {
         if secret.is_empty() {
             return;
-        }
-        let escaped = secret.escape_debug().to_string();
-        if escaped != secret {
-            self.hidden.push(escaped.into());
         }
         self.hidden.push(secret.into());
     }
 
     /// The text without what is hidden, and without the query of any URL.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut covered: Vec<Range<usize>> = queries(text).collect();
-        for read in [Spelling::plain, Spelling::percent, Spelling::form] {
-            let spelling = read(text);
-            for secret in &self.hidden {
-                covered.extend(spelling.find(secret.expose_secret().as_bytes()));
-            }
-        }
+        let mut covered = self.found(text);
+        covered.extend(queries(text));
         if covered.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -53,6 +44,11 @@ impl Redactor {
         }
         kept.push_str(text.get(end..).unwrap_or_default());
         Cow::Owned(kept)
+    }
+
+    /// Whether something that is hidden stands in the text.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        !self.found(text).is_empty()
     }
 
     /// The text redacted, on one line, and cut to at most 256 characters.
@@ -75,6 +71,17 @@ impl Redactor {
             return error;
         }
         Box::new(self.remains(&*error))
+    }
+
+    fn found(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for read in [Spelling::plain, Spelling::escaped, Spelling::percent, Spelling::form] {
+            let spelling = read(text);
+            for secret in &self.hidden {
+                found.extend(spelling.find(secret.expose_secret().as_bytes()));
+            }
+        }
+        found
     }
 
     fn remains(&self, error: &(dyn Error + 'static)) -> Remains {
@@ -147,6 +154,7 @@ mod tests {
         for text in [
             "p@ss wörd+\"1*~",
             "p@ss wörd+\\\"1*~",
+            r#"p@ss w\u00f6rd\u002B\"1\u{2a}~"#,
             "p%40ss+w%C3%B6rd%2B%221*%7E",
             "p%40ss%20w%c3%b6rd%2b%221%2A~",
             "p@ss%20w%C3%B6rd%2B\"1*~",

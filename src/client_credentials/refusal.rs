@@ -2,7 +2,11 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{advice::Advice, members::Member, redactor::Redactor};
+use super::{
+    advice::Advice,
+    members::Member,
+    redactor::{REDACTED, Redactor},
+};
 use crate::error::{Kind, TokenError};
 
 /// Another attempt with these may lock the client out, whatever the status (RFC 6749 section 5.2).
@@ -31,12 +35,21 @@ pub(super) struct Refusal {
 impl Refusal {
     /// Adds what the issuer says about it (RFC 6749 section 5.2).
     pub(super) fn because(mut self, code: &str, description: &Member, redactor: &Redactor) -> Self {
-        let is_registered = REGISTERED.into_iter().chain(FINAL).chain(PASSING).any(|c| c == code);
-        self.code = Some(if is_registered { code.to_owned() } else { redactor.excerpt(code) });
+        self.code =
+            Some(if is_registered(code) { code.to_owned() } else { redactor.excerpt(code) });
         self.description = match description {
             Member::Text(text) if !text.trim().is_empty() => Some(redactor.excerpt(text)),
             _ => None,
         };
+        self
+    }
+
+    /// Takes back a code in the issuer's own words.
+    pub(super) fn with_unshown_code(mut self) -> Self {
+        self.code = self.code.map(|code| match is_registered(&code) {
+            true => code,
+            false => REDACTED.to_owned(),
+        });
         self
     }
 
@@ -97,6 +110,10 @@ impl Refusal {
         };
         advice.into()
     }
+}
+
+fn is_registered(code: &str) -> bool {
+    REGISTERED.into_iter().chain(FINAL).chain(PASSING).any(|registered| registered == code)
 }
 
 /// Whether the same request may be answered otherwise later.

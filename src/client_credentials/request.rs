@@ -114,6 +114,20 @@ impl TokenRequest {
         secrets
     }
 
+    /// What may be wrong with a request that was refused with this code.
+    pub(super) fn blamed(&self, code: Option<&str>) -> Vec<&Secret> {
+        if code == Some("invalid_grant") {
+            return self.grant.secret().into_iter().collect();
+        }
+        let mut blamed = vec![&self.client_id];
+        // An assertion that is new each time says nothing of the password that goes with it.
+        let is_password = matches!(self.grant, Grant::Password { .. });
+        if !(is_password && self.auth.is_given_assertion()) {
+            blamed.extend(self.auth.secret());
+        }
+        blamed
+    }
+
     pub(super) fn draw_up(
         &self,
         place: &Place,

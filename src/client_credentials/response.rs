@@ -68,14 +68,7 @@ impl Reader<'_> {
         match error_code(&members.error) {
             Ok(None) => issued::token(&members, self.reading)
                 .map_err(|error| error.with_answer(head.status, false)),
-            Ok(Some(code)) => {
-                let mut redactor = self.redactor.clone();
-                if let Member::Text(token) = &members.access_token {
-                    redactor.hide(token);
-                }
-                let refusal = self.bare_refusal(head.status);
-                Err(refusal.because(code, &members.error_description, &redactor).into_error())
-            }
+            Ok(Some(code)) => Err(self.coded_refusal(head.status, code, &members)),
             Err(NotACode) => malformed(
                 "the issuer's answer has an `error` that is no string, \
                  check the URL of the token endpoint"
@@ -93,7 +86,7 @@ impl Reader<'_> {
             let unread = format!("the body of the answer is encoded as `{coding}`");
             return refusal.into_error().with_source(unread);
         }
-        let members = Members::read(body, &Reading::default()).unwrap_or_default();
+        let members = Members::read_leniently(body);
         if let Ok(Some(code)) = error_code(&members.error) {
             return refusal.because(code, &members.error_description, &self.redactor).into_error();
         }
@@ -111,6 +104,26 @@ impl Reader<'_> {
         }
         let message = "the connection broke in the middle of the issuer's answer, try again later";
         TokenError::new(Kind::Fetch, message).with_source(cause).transient()
+    }
+
+    /// What repeats a token beside it is left out as a whole. To hide the token alone would tell
+    /// it from what is left, and let the issuer choose what is hidden.
+    fn coded_refusal(&self, status: StatusCode, code: &str, members: &Members) -> TokenError {
+        let mut token = Redactor::default();
+        if let Member::Text(text) = &members.access_token {
+            token.hide(text);
+        }
+        let refusal = self.bare_refusal(status);
+        let refusal = match &members.error_description {
+            Member::Text(text) if token.finds(text) => {
+                refusal.because(code, &Member::Absent, &self.redactor)
+            }
+            description => refusal.because(code, description, &self.redactor),
+        };
+        match token.finds(code) {
+            true => refusal.with_unshown_code().into_error(),
+            false => refusal.into_error(),
+        }
     }
 
     fn bare_refusal(&self, status: StatusCode) -> Refusal {

@@ -7,6 +7,7 @@ mod assertion;
 mod cache;
 mod challenge;
 mod client_credentials;
+mod client_credentials_adversity;
 mod config;
 mod discovery;
 mod end_to_end;
