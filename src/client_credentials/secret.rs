@@ -9,6 +9,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::redactor::Redactor;
 use crate::error::{BoxError, Kind, TokenError};
 
 /// A text that the client proves itself with: a secret, a password, a key, an assertion, or the id
@@ -16,8 +17,8 @@ use crate::error::{BoxError, Kind, TokenError};
 ///
 /// Wherever one is taken a `&str`, a `String` or a [`SecretString`] will do. Those never change. One
 /// that rotates is read again for each token request, from a [`file`](Self::file) or by a
-/// [closure](Self::from_fn). If the issuer refuses a request and the secret has changed meanwhile,
-/// the request is sent once more at once.
+/// [closure](Self::from_fn). If the issuer refuses a request because of a secret that has changed
+/// meanwhile, the request is sent once more at once.
 ///
 /// ```
 /// # fn request<C>(client: C) -> Result<(), tower_bearer::TokenError> {
@@ -126,7 +127,9 @@ impl Secret {
 
 fn read_file(path: &Path) -> io::Result<SecretString> {
     let text = SecretString::from(std::fs::read_to_string(path)?);
-    match text.expose_secret().trim_end_matches(['\r', '\n']) {
+    let text = text.expose_secret();
+    // Some editors begin a file with a byte order mark.
+    match text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']) {
         "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty")),
         trimmed => Ok(trimmed.into()),
     }
@@ -138,6 +141,7 @@ fn unread(place: &str, error: impl Into<BoxError>) -> TokenError {
         let message = format!(
             "the client's credentials cannot be read from {place}, check that they are there"
         );
+        let error = Redactor::default().redact_error(error);
         TokenError::new(Kind::Fetch, message).with_source(error).transient()
     })
 }

@@ -225,3 +225,23 @@ async fn what_was_read_is_kept_out_of_errors_like_any_secret() {
     let error = TokenCache::new(credentials.build().unwrap()).token().await.expect_err("a token");
     assert_eq!(error.description(), Some("got [redacted]"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_order_mark_is_no_part_of_a_secret() {
+    let endpoint = TokenEndpoint::new([short()]);
+    let secret = File::holding("\u{feff}secret1\r\n");
+    let auth = ClientAuth::post(Secret::file(&secret.0));
+    tokens(&endpoint, Secret::from("id"), auth).token().await.unwrap();
+    assert!(endpoint.last_request().body().ends_with(b"client_secret=secret1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_closure_loses_the_query_of_a_url() {
+    let secret = Secret::from_fn(|| async {
+        Err::<String, tower_bearer::BoxError>("GET https://vault.example/x?key=S3CR3T: 403".into())
+    });
+    let endpoint = TokenEndpoint::new([]);
+    let credentials = ClientCredentials::builder(endpoint, URL, "id", ClientAuth::post(secret));
+    let error = TokenCache::new(credentials.build().unwrap()).token().await.unwrap_err();
+    assert!(!format!("{error:?}").contains("S3CR3T"), "{error:?}");
+}
