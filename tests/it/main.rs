@@ -15,7 +15,6 @@ mod header;
 mod interleavings;
 mod late;
 mod mapping;
-mod observe;
 mod order;
 mod placement;
 mod providers;

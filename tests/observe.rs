@@ -1,4 +1,11 @@
 //! What a program that watches gets to see, and that no secret is in it.
+//!
+//! A binary of its own, one test at a time: `tracing` decides once for all threads who is interested.
+
+#![allow(dead_code, unreachable_pub, reason = "it uses a part of what tests have in common")]
+
+#[path = "it/support.rs"]
+mod support;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +24,9 @@ use tower_bearer::{BearerAuthLayer, TokenCache};
 use tracing::Level;
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
-use crate::support::*;
+use support::*;
+
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Everything that was logged, at any level.
 #[derive(Clone, Default)]
@@ -138,6 +147,7 @@ impl Recorder for Metrics {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_one_span_for_each_fetch_however_many_wait() {
+    let _alone = ALONE.lock().await;
     let (log, _guard) = Log::start();
     let issuer = Issuer::of(seconds(300)).latency(seconds(1));
     let cache = TokenCache::builder().name("orders").build(issuer.clone());
@@ -160,6 +170,7 @@ async fn there_is_one_span_for_each_fetch_however_many_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn each_rejection_and_each_reason_for_not_replaying_is_an_event() {
+    let _alone = ALONE.lock().await;
     let (log, _guard) = Log::start();
     let issuer = Issuer::of(seconds(3600));
     let cache = TokenCache::new(issuer.clone());
@@ -189,6 +200,7 @@ async fn each_rejection_and_each_reason_for_not_replaying_is_an_event() {
 
 #[tokio::test(start_paused = true)]
 async fn no_secret_is_logged_at_any_level() {
+    let _alone = ALONE.lock().await;
     let (log, _guard) = Log::start();
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
@@ -211,6 +223,7 @@ async fn no_secret_is_logged_at_any_level() {
 
 #[tokio::test(start_paused = true)]
 async fn fetches_rejections_and_kept_tokens_are_counted() {
+    let _alone = ALONE.lock().await;
     let metrics = Metrics::default();
     let _guard = metrics::set_default_local_recorder(&metrics);
     let issuer = Issuer::of(seconds(300)).latency(Duration::from_millis(500));
