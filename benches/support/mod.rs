@@ -18,11 +18,16 @@ use http::{
         USER_AGENT,
     },
 };
-use http_body_util::Full;
-use tower::{Service, retry::Policy};
-use tower_bearer::{BoxError, Token, TokenCache, fetch_fn};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use tower::{
+    Layer, Service, ServiceBuilder,
+    retry::{Policy, RetryLayer},
+};
+use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
+use tower_http::set_header::SetRequestHeaderLayer;
 
 pub type Body = Full<Bytes>;
+pub type BoxBody = UnsyncBoxBody<Bytes, BoxError>;
 
 pub const TOKENS: [(&str, usize); 2] = [("40 B token", 40), ("1.5 KiB token", 1536)];
 
@@ -56,7 +61,7 @@ pub fn request(headers: usize) -> Request<Body> {
 #[derive(Clone)]
 pub struct Bare;
 
-impl Service<Request<Body>> for Bare {
+impl<B> Service<Request<B>> for Bare {
     type Response = Response<Body>;
     type Error = BoxError;
     type Future = Ready<Result<Response<Body>, BoxError>>;
@@ -65,7 +70,7 @@ impl Service<Request<Body>> for Bare {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         black_box(&request);
         ready(Ok(Response::new(Body::default())))
     }
@@ -93,9 +98,9 @@ impl<E> Policy<Request<Body>, Response<Body>, E> for CloneAndRetry {
 
 /// Readies, calls and polls once, which is all that a service on top of [`Bare`] needs.
 #[inline]
-pub fn call<S>(service: &mut S, request: Request<Body>) -> S::Response
+pub fn call<S, B>(service: &mut S, request: Request<B>) -> S::Response
 where
-    S: Service<Request<Body>>,
+    S: Service<Request<B>>,
     S::Error: std::fmt::Debug,
 {
     let mut cx = Context::from_waker(Waker::noop());
@@ -128,6 +133,34 @@ pub fn cached(length: usize) -> TokenCache {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(tokens.token()).unwrap();
     tokens
+}
+
+/// Is shown each service in turn, with what makes the requests for it.
+pub trait Visitor {
+    fn visit<S, B>(&mut self, name: &str, service: S, request: impl Fn() -> Request<B>)
+    where
+        S: Service<Request<B>>,
+        S::Error: std::fmt::Debug;
+}
+
+/// All that a hit can be compared with, and all that there is to compare.
+pub fn contestants(headers: usize, length: usize, visitor: &mut impl Visitor) {
+    let full = || request(headers);
+    let boxed = || request(headers).map(|body| body.map_err(|never| match never {}).boxed_unsync());
+    let fixed = || SetRequestHeaderLayer::overriding(AUTHORIZATION, fixed(length));
+    let retry = ServiceBuilder::new().layer(RetryLayer::new(CloneAndRetry)).layer(fixed());
+    let layer = BearerAuthLayer::new(cached(length));
+    let try_clone = layer.clone().try_clone(|body: &Body| Some(body.clone()));
+    let buffered = layer.clone().buffered(64 * 1024, BoxBody::new);
+
+    visitor.visit("bare", Bare, full);
+    visitor.visit("fixed header", fixed().layer(Bare), full);
+    visitor.visit("fixed header under Retry", retry.service(Bare), full);
+    visitor.visit("BearerAuth", layer.layer(Bare), full);
+    visitor.visit("BearerAuth, try_clone", try_clone.layer(Bare), full);
+    visitor.visit("BearerAuth, no_replay", layer.clone().no_replay().layer(Bare), full);
+    visitor.visit("fixed header, boxed body", fixed().layer(Bare), boxed);
+    visitor.visit("BearerAuth, buffered, boxed body", buffered.layer(Bare), boxed);
 }
 
 pub fn authorization() -> HeaderName {
