@@ -18,7 +18,7 @@ use crate::{
     not_replayed::NotReplayed,
     replay::Saved,
     settings::Settings,
-    token::Token,
+    token::{Token, TokenId},
 };
 
 pin_project! {
@@ -82,7 +82,7 @@ pub(crate) struct Unsent<S, B> {
 /// What a request leaves behind that the inner service has.
 pub(crate) struct Sent<S, B> {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) token: Token,
+    pub(crate) token: TokenId,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
 }
 
@@ -169,11 +169,13 @@ where
                     }
                 }
                 StateProj::Calling { future, sent } => {
-                    let response = ready!(future.poll(cx));
-                    let sent = sent.take();
-                    let response = response.map_err(Into::into)?;
-                    let Some(sent) = sent else { return Poll::Ready(Ok(response)) };
-                    match sent.judge(response) {
+                    let answer = ready!(future.poll(cx)).map_err(Into::into);
+                    let Some(refused) = sent.as_ref().and_then(|sent| sent.verdict(&answer)) else {
+                        // Dropped where it is: it is large, and this is every request's way.
+                        *sent = None;
+                        return Poll::Ready(answer);
+                    };
+                    match sent.take().expect(ENDED).judge(answer?, refused) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
                         Judgement::Refusal(response, token, refused) => {
                             let tokens = refused.settings.tokens.clone();
@@ -225,10 +227,10 @@ impl<S, B> Unsent<S, B> {
         }
         let tokens = &self.settings.tokens;
         if let Turn::Second(_) = self.turn {
-            let token = tokens.at_once().unwrap_or(token);
+            let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
-        match tokens.at_once().or_else(|| tokens.peek_unsuspected()) {
+        match tokens.at_once(Token::clone).or_else(|| tokens.peek_unsuspected()) {
             Some(token) => Renewal::Send(token, self),
             None if self.renewed => Renewal::Send(token, self),
             None => {
@@ -244,7 +246,7 @@ impl<S, B> Unsent<S, B> {
     where
         S: Service<Request<B>>,
     {
-        self.settings.attach(&mut self.request, &token);
+        let token = self.settings.attach(&mut self.request, &token);
         let future = self.service.call(self.request);
         let turn = match self.turn {
             Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
@@ -256,25 +258,31 @@ impl<S, B> Unsent<S, B> {
 
 enum Judgement<S, B, RB> {
     Answer(Response<RB>),
-    Refusal(Response<RB>, Token, Box<Refused<S, B>>),
+    Refusal(Response<RB>, TokenId, Box<Refused<S, B>>),
 }
 
 impl<S, B> Sent<S, B> {
-    fn judge<RB>(self, response: Response<RB>) -> Judgement<S, B, RB> {
+    /// Whether the token was refused, if anything follows from that.
+    #[inline]
+    fn verdict<RB>(&self, answer: &Result<Response<RB>, BoxError>) -> Option<bool> {
+        let response = answer.as_ref().ok()?;
+        let refused = self.settings.rejection.is_in(response.status(), response.headers());
+        (refused || matches!(self.turn, Turn::Second(_))).then_some(refused)
+    }
+
+    fn judge<RB>(self, response: Response<RB>, refused: bool) -> Judgement<S, B, RB> {
         let Self { settings, token, turn } = self;
-        let refused = settings.rejection.is_in(response.status(), response.headers());
         let (service, copy) = match turn {
-            Turn::First(_) if !refused => return Judgement::Answer(response),
             Turn::First(Some(first)) => first,
             Turn::First(None) => {
-                let why = settings.tokens.not_replayed(&token, settings.source(None));
+                let why = settings.tokens.not_replayed(token, settings.source(None));
                 return Judgement::Answer(not_replayed(response, why));
             }
             Turn::Second(source) => {
                 if refused {
-                    settings.tokens.refused_again(&token, source);
+                    settings.tokens.refused_again(token, source);
                 } else if !says_nothing(&response) {
-                    settings.tokens.accepted(&token, source);
+                    settings.tokens.accepted(token, source);
                 }
                 return Judgement::Answer(response);
             }
@@ -284,7 +292,7 @@ impl<S, B> Sent<S, B> {
             let refused = Refused { settings, service, copy, source };
             Judgement::Refusal(response, token, Box::new(refused))
         } else {
-            let why = settings.tokens.not_replayed(&token, source);
+            let why = settings.tokens.not_replayed(token, source);
             Judgement::Answer(not_replayed(response, why))
         }
     }

@@ -84,7 +84,7 @@ where
         }
         let (mut request, copy) = self.save(request);
         let settings = self.settings.clone();
-        let Some(token) = settings.tokens.at_once() else {
+        let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
             let turn = Turn::First(copy);
@@ -96,7 +96,6 @@ where
                 renewed: false,
             });
         };
-        settings.attach(&mut request, &token);
         let (future, again) = match copy {
             Some(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.

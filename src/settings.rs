@@ -9,7 +9,7 @@ use crate::{
     cache::{Source, TokenCache},
     rejection::Rejection,
     target::Target,
-    token::Token,
+    token::{Token, TokenId},
 };
 
 /// What one layer's services have in common.
@@ -40,9 +40,16 @@ impl Settings {
         Source(hasher.finish())
     }
 
+    /// Attaches the token, if nobody has to wait for it.
+    #[inline]
+    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
+        self.tokens.at_once(|token| self.attach(request, token))
+    }
+
     /// Replaces whatever there is, so that exactly one value is sent.
     #[inline]
-    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) {
+    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
         request.headers_mut().insert(self.target.header.clone(), token.header_value().clone());
+        token.id()
     }
 }

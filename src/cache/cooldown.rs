@@ -10,7 +10,7 @@ use std::{collections::HashMap, time::Duration};
 use tokio::time::Instant;
 
 use super::schedule::doubling;
-use crate::token::Token;
+use crate::token::TokenId;
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ struct Record {
     /// When its budget is whole again.
     whole: Instant,
     /// The last token that it had fetched.
-    forced: Token,
+    forced: TokenId,
     landed: Instant,
     verdict: Verdict,
 }
@@ -58,31 +58,31 @@ enum Verdict {
 
 impl Cooldowns {
     /// A token has come that a rejection from this source asked for.
-    pub(super) fn forced(&mut self, by: Source, token: &Token, landed: Instant) {
+    pub(super) fn forced(&mut self, by: Source, token: TokenId, landed: Instant) {
         self.forget_old(landed);
         let by = self.key(by);
         let record = self.sources.entry(by).or_insert_with(|| Record {
             step: 0,
             until: landed,
             whole: landed,
-            forced: token.clone(),
+            forced: token,
             landed,
             verdict: Verdict::Untested,
         });
         record.whole = record.whole.max(landed) + EARNED_EVERY;
-        record.forced = token.clone();
+        record.forced = token;
         record.landed = landed;
         record.verdict = Verdict::Untested;
     }
 
     /// A token has come that a rejection from this source asked for, and it is the refused one.
-    pub(super) fn unchanged(&mut self, by: Source, token: &Token, landed: Instant) {
+    pub(super) fn unchanged(&mut self, by: Source, token: TokenId, landed: Instant) {
         self.forced(by, token, landed);
         self.refused(by, token);
     }
 
     /// A request was sent once more with this token, and was accepted.
-    pub(super) fn accepted(&mut self, by: Source, token: &Token) {
+    pub(super) fn accepted(&mut self, by: Source, token: TokenId) {
         if let Some(record) = self.forced_by(by, token) {
             if record.verdict == Verdict::Untested {
                 record.verdict = Verdict::Helped;
@@ -91,7 +91,7 @@ impl Cooldowns {
     }
 
     /// A request was sent once more with this token, and was refused again.
-    pub(super) fn refused(&mut self, by: Source, token: &Token) {
+    pub(super) fn refused(&mut self, by: Source, token: TokenId) {
         if let Some(record) = self.forced_by(by, token) {
             record.no_help();
         }
@@ -113,9 +113,9 @@ impl Cooldowns {
         now >= record.until && owed <= EARNED_EVERY * (BUDGET - 1)
     }
 
-    fn forced_by(&mut self, by: Source, token: &Token) -> Option<&mut Record> {
+    fn forced_by(&mut self, by: Source, token: TokenId) -> Option<&mut Record> {
         let by = self.key(by);
-        self.sources.get_mut(&by).filter(|record| record.forced.is_same(token))
+        self.sources.get_mut(&by).filter(|record| record.forced == token)
     }
 
     /// When there are too many sources, those that are new share one record.
@@ -156,6 +156,7 @@ mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Token;
 
     const BAD: Source = Source(1);
     const GOOD: Source = Source(2);
@@ -164,8 +165,8 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    fn token(n: u64) -> Token {
-        Token::bearer(&format!("t{n}")).expect("a good token")
+    fn token(n: u64) -> TokenId {
+        Token::bearer(&format!("t{n}")).expect("a good token").id()
     }
 
     #[test]
@@ -175,8 +176,8 @@ mod tests {
         let mut waits = Vec::new();
         for n in 0..7 {
             assert!(cooldowns.allows(BAD, now));
-            cooldowns.forced(BAD, &token(n), now);
-            cooldowns.refused(BAD, &token(n));
+            cooldowns.forced(BAD, token(n), now);
+            cooldowns.refused(BAD, token(n));
             let asked = now;
             while !cooldowns.allows(BAD, now) {
                 now += seconds(1);
@@ -190,11 +191,11 @@ mod tests {
     fn a_replay_that_is_accepted_clears_the_wait() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
-        cooldowns.refused(BAD, &token(1));
+        cooldowns.forced(BAD, token(1), now);
+        cooldowns.refused(BAD, token(1));
         assert!(!cooldowns.allows(BAD, now));
-        cooldowns.forced(BAD, &token(2), now + seconds(1));
-        cooldowns.accepted(BAD, &token(2));
+        cooldowns.forced(BAD, token(2), now + seconds(1));
+        cooldowns.accepted(BAD, token(2));
         assert!(cooldowns.allows(BAD, now + seconds(1)));
     }
 
@@ -202,9 +203,9 @@ mod tests {
     fn a_token_refused_by_many_requests_counts_once() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.forced(BAD, token(1), now);
         for _ in 0..1000 {
-            cooldowns.refused(BAD, &token(1));
+            cooldowns.refused(BAD, token(1));
             assert!(!cooldowns.allows(BAD, now));
         }
         assert!(cooldowns.allows(BAD, now + seconds(1)));
@@ -214,8 +215,8 @@ mod tests {
     fn one_source_does_not_hold_up_another() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
-        cooldowns.refused(BAD, &token(1));
+        cooldowns.forced(BAD, token(1), now);
+        cooldowns.refused(BAD, token(1));
         assert!(!cooldowns.allows(BAD, now));
         assert!(cooldowns.allows(GOOD, now));
     }
@@ -224,8 +225,8 @@ mod tests {
     fn acceptance_by_one_source_says_nothing_about_another() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
-        cooldowns.accepted(GOOD, &token(1));
+        cooldowns.forced(BAD, token(1), now);
+        cooldowns.accepted(GOOD, token(1));
         assert!(!cooldowns.allows(BAD, now));
     }
 
@@ -233,9 +234,9 @@ mod tests {
     fn a_refused_replay_outweighs_an_accepted_one() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
-        cooldowns.accepted(BAD, &token(1));
-        cooldowns.refused(BAD, &token(1));
+        cooldowns.forced(BAD, token(1), now);
+        cooldowns.accepted(BAD, token(1));
+        cooldowns.refused(BAD, token(1));
         assert!(!cooldowns.allows(BAD, now));
     }
 
@@ -243,7 +244,7 @@ mod tests {
     fn a_forced_token_that_was_good_for_a_while_counts_as_a_help() {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
-        cooldowns.forced(BAD, &token(1), now);
+        cooldowns.forced(BAD, token(1), now);
         assert!(cooldowns.allows(BAD, now + SETTLED));
     }
 
@@ -254,8 +255,8 @@ mod tests {
         let mut forced = 0;
         for n in 0..600 {
             if cooldowns.allows(BAD, now) {
-                cooldowns.forced(BAD, &token(n), now);
-                cooldowns.accepted(BAD, &token(n));
+                cooldowns.forced(BAD, token(n), now);
+                cooldowns.accepted(BAD, token(n));
                 forced += 1;
             }
             now += Duration::from_millis(100);
@@ -268,8 +269,8 @@ mod tests {
         let now = Instant::now();
         let mut cooldowns = Cooldowns::default();
         for source in 1..=1000 {
-            cooldowns.forced(Source(source), &token(source), now);
-            cooldowns.refused(Source(source), &token(source));
+            cooldowns.forced(Source(source), token(source), now);
+            cooldowns.refused(Source(source), token(source));
         }
         assert!(cooldowns.sources.len() <= SOURCES + 1);
         assert!(!cooldowns.allows(Source(5000), now));

@@ -18,7 +18,7 @@ use crate::{
     fetcher::{FetchesBehind, TokenFetcher},
     not_replayed::NotReplayed,
     observe,
-    token::Token,
+    token::{Token, TokenId},
 };
 
 /// How often a caller starts over when the runtime that a fetch ran on is shut down.
@@ -84,7 +84,7 @@ impl TokenCache {
     ///
     /// [`enable_time`]: tokio::runtime::Builder::enable_time
     pub async fn token(&self) -> Result<Token, TokenError> {
-        match self.shared.settled() {
+        match self.shared.settled(Token::clone) {
             Some(token) => Ok(token),
             None => self.clone().acquire().await,
         }
@@ -110,13 +110,13 @@ impl TokenCache {
     ///
     /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
     pub fn reject(&self, token: &Token) {
-        self.shared.reject(token, Source::UNKNOWN);
+        self.shared.reject(token.id(), Source::UNKNOWN);
     }
 
-    /// The token, if nobody has to wait for it.
+    /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
     #[inline]
-    pub(crate) fn at_once(&self) -> Option<Token> {
-        self.shared.settled().or_else(|| self.shared.at_once())
+    pub(crate) fn at_once<T>(&self, mut with: impl FnMut(&Token) -> T) -> Option<T> {
+        self.shared.settled(&mut with).or_else(|| self.shared.at_once().as_ref().map(with))
     }
 
     /// As `peek`, but not one that an API has refused.
@@ -144,8 +144,8 @@ impl TokenCache {
     }
 
     /// Waits for the token that takes the place of a refused one.
-    pub(crate) async fn replace(self, refused: Token, by: Source) -> Result<Token, NotReplayed> {
-        let replacement = self.replacement(&refused, by).await;
+    pub(crate) async fn replace(self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {
+        let replacement = self.replacement(refused, by).await;
         match &replacement {
             Ok(_) => observe::replaced(self.shared.name()),
             Err(why) => observe::not_replaced(self.shared.name(), why),
@@ -154,19 +154,19 @@ impl TokenCache {
     }
 
     /// A request with this token was refused, and cannot be sent once more.
-    pub(crate) fn not_replayed(&self, refused: &Token, by: Source) -> NotReplayed {
+    pub(crate) fn not_replayed(&self, refused: TokenId, by: Source) -> NotReplayed {
         self.shared.reject(refused, by);
         observe::not_replaced(self.shared.name(), &NotReplayed::Body);
         NotReplayed::Body
     }
 
     /// A request was sent once more with this token, and was accepted.
-    pub(crate) fn accepted(&self, token: &Token, by: Source) {
+    pub(crate) fn accepted(&self, token: TokenId, by: Source) {
         self.shared.accepted(token, by);
     }
 
     /// A request was sent once more with this token, and was refused again.
-    pub(crate) fn refused_again(&self, token: &Token, by: Source) {
+    pub(crate) fn refused_again(&self, token: TokenId, by: Source) {
         self.shared.refused_again(token, by);
         observe::refused_again(self.shared.name());
     }
@@ -176,7 +176,7 @@ impl TokenCache {
         fetches.contains(self.shared.id())
     }
 
-    async fn replacement(&self, refused: &Token, by: Source) -> Result<Token, NotReplayed> {
+    async fn replacement(&self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {
         for _ in 0..STARTS {
             let flying = match self.shared.recourse(refused, by) {
                 Recourse::Use(token) => return Ok(token),
@@ -185,7 +185,7 @@ impl TokenCache {
                 Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
             };
             match flying.await {
-                Some(Ok(token)) if token.is_same(refused) => return Err(NotReplayed::SameToken),
+                Some(Ok(token)) if token.id() == refused => return Err(NotReplayed::SameToken),
                 Some(Ok(token)) => return Ok(token),
                 Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
                 None => {}

@@ -22,7 +22,7 @@ use crate::{
     error::TokenError,
     fetcher::{DynFetcher, FetchContext, FetchReason, FetchesBehind},
     observe::{self, Name},
-    token::Token,
+    token::{Token, TokenId},
 };
 
 /// How long an issuer is left alone that has just handed out a token in its last second again.
@@ -78,12 +78,12 @@ impl Shared {
         Arc::as_ptr(self).addr()
     }
 
-    /// The token, if it can be used without another thought.
+    /// Uses the token, if that can be done without another thought.
     #[inline]
-    pub(super) fn settled(&self) -> Option<Token> {
+    pub(super) fn settled<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
         let current = self.current.load();
         let entry = current.as_ref()?;
-        entry.is_settled(Instant::now()).then(|| entry.token.clone())
+        entry.is_settled(Instant::now()).then(|| with(&entry.token))
     }
 
     /// The token, if it can be used without waiting. May start a refresh behind it, where there
@@ -142,12 +142,12 @@ impl Shared {
     }
 
     /// The token that takes the place of a refused one.
-    pub(super) fn recourse(self: &Arc<Self>, refused: &Token, by: Source) -> Recourse {
+    pub(super) fn recourse(self: &Arc<Self>, refused: TokenId, by: Source) -> Recourse {
         let now = self.now();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
         if let Some(entry) = self.current.load_full() {
-            if !entry.token.is_same(refused) {
+            if entry.token.id() != refused {
                 // If this very source has refused the newer one as well, a better is on its way.
                 let is_usable = entry.phase(now) != Phase::Expired;
                 if is_usable && (state.suspect != Some(by) || !flying) {
@@ -171,10 +171,10 @@ impl Shared {
     }
 
     /// Marks the token as refused, if it is still the current one.
-    pub(super) fn reject(&self, refused: &Token, by: Source) {
+    pub(super) fn reject(&self, refused: TokenId, by: Source) {
         let now = self.now();
         let mut state = self.lock();
-        if let Some(entry) = self.usable(now).filter(|entry| entry.token.is_same(refused)) {
+        if let Some(entry) = self.usable(now).filter(|entry| entry.token.id() == refused) {
             if state.cooldowns.allows(by, now.monotonic) {
                 state.suspect(&entry, by);
             }
@@ -182,12 +182,12 @@ impl Shared {
     }
 
     /// A request was sent once more with this token, and was accepted.
-    pub(super) fn accepted(&self, token: &Token, by: Source) {
+    pub(super) fn accepted(&self, token: TokenId, by: Source) {
         self.lock().cooldowns.accepted(by, token);
     }
 
     /// A request was sent once more with this token, and was refused again.
-    pub(super) fn refused_again(&self, token: &Token, by: Source) {
+    pub(super) fn refused_again(&self, token: TokenId, by: Source) {
         self.lock().cooldowns.refused(by, token);
     }
 
@@ -307,8 +307,8 @@ impl Shared {
             }
         }
         match by {
-            Some(by) if same => state.cooldowns.unchanged(by, token, now.monotonic),
-            Some(by) => state.cooldowns.forced(by, token, now.monotonic),
+            Some(by) if same => state.cooldowns.unchanged(by, token.id(), now.monotonic),
+            Some(by) => state.cooldowns.forced(by, token.id(), now.monotonic),
             None => {}
         }
         Entry::new(token.clone(), began, windows)
@@ -326,7 +326,7 @@ impl Shared {
     }
 
     fn is_current(&self, token: &Token) -> bool {
-        self.current.load().as_ref().is_some_and(|entry| entry.token.is_same(token))
+        self.current.load().as_ref().is_some_and(|entry| entry.token.id() == token.id())
     }
 
     fn now(&self) -> Moment {

@@ -3,6 +3,7 @@
 use proptest::{collection, prelude::*};
 
 use super::*;
+use crate::token::Token;
 
 const GOOD: Source = Source(1);
 
@@ -50,14 +51,14 @@ fn any_fate() -> impl Strategy<Value = Fate> {
 impl Cooldowns {
     /// The fetch that was allowed takes no time, and neither does the request that tries its token.
     fn fetch(&mut self, by: Source, now: Instant, fate: Fate) {
-        let token = Token::bearer("t").expect("a good token");
+        let token = Token::bearer("t").expect("a good token").id();
         match fate {
-            Fate::Unchanged => return self.unchanged(by, &token, now),
-            _ => self.forced(by, &token, now),
+            Fate::Unchanged => return self.unchanged(by, token, now),
+            _ => self.forced(by, token, now),
         }
         match fate {
-            Fate::Accepted => self.accepted(by, &token),
-            Fate::Refused => self.refused(by, &token),
+            Fate::Accepted => self.accepted(by, token),
+            Fate::Refused => self.refused(by, token),
             Fate::Unchanged | Fate::Silence => {}
         }
     }
