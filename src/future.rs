@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, StatusCode, request};
+use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -16,7 +16,7 @@ use crate::{
     cache::Source,
     error::{BoxError, TokenError},
     not_replayed::NotReplayed,
-    replay::Saved,
+    request_copy::RequestCopy,
     settings::Settings,
     token::{Token, TokenId},
 };
@@ -98,12 +98,6 @@ pub(crate) struct Refused<S, B> {
 pub(crate) enum Turn<T> {
     First(Option<T>),
     Second(Source),
-}
-
-/// A request as it came, without the token.
-pub(crate) struct RequestCopy<B> {
-    pub(crate) parts: request::Parts,
-    pub(crate) body: Saved<B>,
 }
 
 impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
@@ -287,8 +281,8 @@ impl<S, B> Sent<S, B> {
                 return Judgement::Answer(response);
             }
         };
-        let source = settings.source(copy.parts.uri.authority());
-        if copy.body.hold() {
+        let source = settings.source(copy.authority());
+        if copy.hold() {
             let refused = Refused { settings, service, copy, source };
             Judgement::Refusal(response, token, Box::new(refused))
         } else {
@@ -301,7 +295,7 @@ impl<S, B> Sent<S, B> {
 impl<S, B> Refused<S, B> {
     fn into_unsent(self) -> Option<Box<Unsent<S, B>>> {
         let Self { settings, service, copy, source } = self;
-        let request = Request::from_parts(copy.parts, copy.body.into_body()?);
+        let request = copy.into_request()?;
         let turn = Turn::Second(source);
         Some(Box::new(Unsent { settings, service, request, turn, renewed: false }))
     }

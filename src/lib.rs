@@ -13,6 +13,7 @@ mod not_replayed;
 mod observe;
 pub mod rejection;
 pub mod replay;
+mod request_copy;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest_middleware;
 mod service;

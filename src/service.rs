@@ -10,8 +10,9 @@ use tower_service::Service;
 use crate::{
     error::{BoxError, TokenError},
     fetcher::FetchesBehind,
-    future::{RequestCopy, ResponseFuture, Sent, Turn, Unsent},
-    replay::{CloneBody, Replay, Saved},
+    future::{ResponseFuture, Sent, Turn, Unsent},
+    replay::{CloneBody, Keep, Replay},
+    request_copy::RequestCopy,
     settings::Settings,
     target::Admission,
 };
@@ -69,7 +70,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.settings.target.admit(&request) {
             Admission::Attach => {}
             Admission::PassThrough => {
@@ -82,7 +83,17 @@ where
                 return self.refuse(TokenError::behind_itself());
             }
         }
-        let (mut request, copy) = self.save(request);
+        let saved = match self.replay.keep(request.body()) {
+            Keep::Nothing => None,
+            Keep::Saved(saved) => Some(saved),
+            Keep::Watch => {
+                let (parts, body) = request.into_parts();
+                let (body, saved) = self.replay.watch(body);
+                request = Request::from_parts(parts, body);
+                saved
+            }
+        };
+        let copy = saved.map(|saved| RequestCopy::new(&request, saved));
         let settings = self.settings.clone();
         let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();
@@ -110,22 +121,6 @@ where
 }
 
 impl<S: Clone, R> BearerAuth<S, R> {
-    fn save<B>(&self, request: Request<B>) -> (Request<B>, Option<RequestCopy<B>>)
-    where
-        R: Replay<B>,
-    {
-        if !R::KEEPS {
-            return (request, None);
-        }
-        let (parts, body) = request.into_parts();
-        let (body, saved) = self.replay.save(body);
-        let copy = match saved {
-            Saved::Nothing => None,
-            body => Some(RequestCopy { parts: parts.clone(), body }),
-        };
-        (Request::from_parts(parts, body), copy)
-    }
-
     fn refuse<B, F, RB>(&mut self, error: TokenError) -> ResponseFuture<S, B, F, RB> {
         self.release();
         ResponseFuture::refused(error)

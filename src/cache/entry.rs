@@ -1,9 +1,6 @@
 //! A token in the cache, with the moment that its age is counted from.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -33,19 +30,18 @@ pub(super) struct Entry {
     pub(super) token: Token,
     began: Moment,
     windows: Windows,
-    /// The age, in nanoseconds of the monotonic clock, up to which the token may be used without
-    /// another thought.
-    look_again: AtomicU64,
+}
+
+/// A token that may be used without another thought until that moment.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) token: Token,
+    pub(super) until: Instant,
 }
 
 impl Entry {
     pub(super) fn new(token: Token, began: Moment, windows: Windows) -> Self {
-        Self { token, began, windows, look_again: AtomicU64::new(0) }
-    }
-
-    #[inline]
-    pub(super) fn is_settled(&self, now: Instant) -> bool {
-        nanos(now.saturating_duration_since(self.began.monotonic)) < self.look_again.load(Relaxed)
+        Self { token, began, windows }
     }
 
     pub(super) fn phase(&self, now: Moment) -> Phase {
@@ -56,21 +52,16 @@ impl Entry {
         self.windows.expiry.saturating_sub(self.age(now))
     }
 
-    /// Lets the token be used until its next phase begins, or the clocks are to be compared.
-    pub(super) fn settle(&self, now: Moment) {
+    /// The token can be used until its next phase begins, or the clocks are to be compared.
+    pub(super) fn settle(&self, now: Moment) -> Settled {
         let age = self.age(now);
         let next = match self.windows.phase(age) {
             Phase::Fresh => self.windows.due,
             Phase::Due => self.windows.spent,
             Phase::Spent | Phase::Expired => age,
         };
-        let rest = (next - age).min(LOOK_EVERY);
-        let until = now.monotonic.saturating_duration_since(self.began.monotonic) + rest;
-        self.look_again.store(nanos(until), Relaxed);
-    }
-
-    pub(super) fn unsettle(&self) {
-        self.look_again.store(0, Relaxed);
+        let until = now.monotonic + (next - age).min(LOOK_EVERY);
+        Settled { token: self.token.clone(), until }
     }
 
     /// The age on the clock that says more.
@@ -78,10 +69,6 @@ impl Entry {
         let wall = now.wall.duration_since(self.began.wall).unwrap_or_default();
         now.monotonic.saturating_duration_since(self.began.monotonic).max(wall)
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -122,20 +109,17 @@ mod tests {
         ) {
             let began = Moment { monotonic: Instant::now(), wall: SystemTime::now() };
             let entry = entry(began, jitter);
-            prop_assert!(!entry.is_settled(began.monotonic));
 
             // The wall clock may be ahead of the other one, and both go on at the same pace.
             let mut now = began.later(settled);
             now.wall += ahead.unwrap_or_default();
-            entry.settle(now);
+            let until = entry.settle(now).until;
             let then = now.later(later);
-            if entry.is_settled(then.monotonic) {
+            if then.monotonic < until {
                 prop_assert_eq!(entry.phase(then), entry.phase(now));
                 prop_assert!(entry.phase(then) < Phase::Spent);
                 prop_assert!(later < LOOK_EVERY);
             }
-            entry.unsettle();
-            prop_assert!(!entry.is_settled(then.monotonic));
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     cooldown::Source,
-    entry::{Entry, Moment},
+    entry::{Entry, Moment, Settled},
     flight::{Errand, Flight, Outcome},
     schedule::{FOREVER, Phase, Policy, Windows},
     state::{State, Step},
@@ -35,7 +35,8 @@ tokio::task_local! {
 }
 
 pub(super) struct Shared {
-    current: ArcSwapOption<Entry>,
+    /// What a hit sees. Written under the lock.
+    settled: ArcSwapOption<Settled>,
     state: Mutex<State>,
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
@@ -69,8 +70,8 @@ impl Shared {
         wall_clock: WallClock,
         name: Name,
     ) -> Self {
-        let current = ArcSwapOption::empty();
-        Self { current, state: Mutex::default(), fetcher, policy, wall_clock, name }
+        let settled = ArcSwapOption::empty();
+        Self { settled, state: Mutex::default(), fetcher, policy, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -81,9 +82,9 @@ impl Shared {
     /// Uses the token, if that can be done without another thought.
     #[inline]
     pub(super) fn settled<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
-        let current = self.current.load();
-        let entry = current.as_ref()?;
-        entry.is_settled(Instant::now()).then(|| with(&entry.token))
+        let settled = self.settled.load();
+        let settled = settled.as_ref()?;
+        (Instant::now() < settled.until).then(|| with(&settled.token))
     }
 
     /// The token, if it can be used without waiting. May start a refresh behind it, where there
@@ -91,17 +92,16 @@ impl Shared {
     pub(super) fn at_once(self: &Arc<Self>) -> Option<Token> {
         let now = self.now();
         let mut state = self.lock();
-        let current = self.current.load_full();
-        let (entry, kept) = match state.step(current.as_ref(), now) {
+        let (entry, kept) = match state.step(now) {
             Step::Use(entry) => {
-                entry.settle(now);
+                self.settle(&entry, now);
                 (entry, false)
             }
             Step::Keep(entry) => (entry, true),
             Step::Refresh(entry, reason) => {
                 if let Ok(runtime) = Handle::try_current() {
                     self.launch(&mut state, &runtime, reason, now);
-                    entry.settle(now);
+                    self.settle(&entry, now);
                 }
                 (entry, false)
             }
@@ -124,18 +124,17 @@ impl Shared {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                let kept = self.fallback(self.current.load_full());
+                let kept = self.fallback(self.lock().current.clone());
                 return kept.map_or(Look::Fail(error), Look::Use);
             }
         };
         let mut state = self.lock();
-        let current = self.current.load_full();
-        match state.step(current.as_ref(), now) {
+        match state.step(now) {
             Step::Use(entry) | Step::Keep(entry) | Step::Refresh(entry, _) => {
                 Look::Use(entry.token.clone())
             }
             Step::Wait(reason, fallback) => {
-                Look::Wait(self.join(&mut state, &runtime, reason, now), fallback.cloned())
+                Look::Wait(self.join(&mut state, &runtime, reason, now), fallback)
             }
             Step::Fail(error) => Look::Fail(error),
         }
@@ -146,7 +145,7 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
-        if let Some(entry) = self.current.load_full() {
+        if let Some(entry) = state.current.clone() {
             if entry.token.id() != refused {
                 // If this very source has refused the newer one as well, a better is on its way.
                 let is_usable = entry.phase(now) != Phase::Expired;
@@ -154,7 +153,7 @@ impl Shared {
                     return Recourse::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                state.suspect(&entry, by);
+                self.suspect(&mut state, by);
             } else if !flying {
                 return Recourse::Cooldown;
             }
@@ -174,10 +173,9 @@ impl Shared {
     pub(super) fn reject(&self, refused: TokenId, by: Source) {
         let now = self.now();
         let mut state = self.lock();
-        if let Some(entry) = self.usable(now).filter(|entry| entry.token.id() == refused) {
-            if state.cooldowns.allows(by, now.monotonic) {
-                state.suspect(&entry, by);
-            }
+        let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
+        if is_usable && state.cooldowns.allows(by, now.monotonic) {
+            self.suspect(&mut state, by);
         }
     }
 
@@ -193,12 +191,15 @@ impl Shared {
 
     /// The token in the cache, unless it has expired.
     pub(super) fn peek(&self) -> Option<Token> {
-        self.usable(self.now()).map(|entry| entry.token.clone())
+        let now = self.now();
+        self.lock().usable(now).map(|entry| entry.token.clone())
     }
 
     pub(super) fn peek_unsuspected(&self) -> Option<Token> {
-        let suspect = self.lock().suspect;
-        self.peek().filter(|_| suspect.is_none())
+        let now = self.now();
+        let state = self.lock();
+        let entry = state.usable(now).filter(|_| state.suspect.is_none())?;
+        Some(entry.token.clone())
     }
 
     /// The token to fall back to, unless it has expired meanwhile.
@@ -236,7 +237,7 @@ impl Shared {
     ) {
         let rejected = match reason {
             FetchReason::Rejected if state.suspect.is_some() => {
-                self.current.load().as_ref().map(|entry| entry.token.clone())
+                state.current.as_ref().map(|entry| entry.token.clone())
             }
             _ => None,
         };
@@ -280,10 +281,11 @@ impl Shared {
             Ok(token) => {
                 let entry = self.entry(&mut state, token, began, by, now);
                 state.suspect = None;
-                self.current.store(Some(Arc::new(entry)));
+                state.current = Some(Arc::new(entry));
+                self.settled.store(None);
                 state.failure.take()
             }
-            Err(error) => state.failed(error, self.usable(now).as_deref(), now),
+            Err(error) => state.failed(error, now),
         };
         drop(state);
         drop((landed, failure));
@@ -299,7 +301,7 @@ impl Shared {
     ) -> Entry {
         let lifetime = token.lifetime().unwrap_or(self.policy.default_lifetime);
         let mut windows = Windows::new(&self.policy, lifetime, fastrand::f64());
-        let same = self.is_current(token);
+        let same = state.is_current(token.id());
         if same {
             windows = windows.without_ahead();
             if windows.spent < SAME_TOKEN_PAUSE {
@@ -321,12 +323,14 @@ impl Shared {
         Handle::try_current().map_err(|_| TokenError::no_runtime())
     }
 
-    fn usable(&self, now: Moment) -> Option<Arc<Entry>> {
-        self.current.load_full().filter(|entry| entry.phase(now) != Phase::Expired)
+    fn settle(&self, entry: &Entry, now: Moment) {
+        self.settled.store(Some(Arc::new(entry.settle(now))));
     }
 
-    fn is_current(&self, token: &Token) -> bool {
-        self.current.load().as_ref().is_some_and(|entry| entry.token.id() == token.id())
+    /// The token is refused; the next caller gets another, unless none can be had.
+    fn suspect(&self, state: &mut State, by: Source) {
+        state.suspect = Some(by);
+        self.settled.store(None);
     }
 
     fn now(&self) -> Moment {
@@ -343,7 +347,7 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache")
             .field("name", &self.name)
-            .field("current", &self.current.load().as_ref().map(|entry| &entry.token))
+            .field("current", &self.lock().current.as_ref().map(|entry| &entry.token))
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

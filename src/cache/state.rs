@@ -10,10 +10,11 @@ use super::{
     flight::Flight,
     schedule::{Phase, ahead_backoff, remember},
 };
-use crate::{error::TokenError, fetcher::FetchReason};
+use crate::{error::TokenError, fetcher::FetchReason, token::TokenId};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    pub(super) current: Option<Arc<Entry>>,
     pub(super) flight: Option<Flight>,
     pub(super) failure: Option<Failure>,
     /// Whose rejection of the current token is to be answered with another one.
@@ -38,22 +39,31 @@ pub(super) struct Failure {
 }
 
 /// What to do for a caller.
-pub(super) enum Step<'a> {
-    Use(&'a Entry),
+pub(super) enum Step {
+    Use(Arc<Entry>),
     /// Use a token that was to be replaced by now, as no other can be had.
-    Keep(&'a Entry),
+    Keep(Arc<Entry>),
     /// Use the token, and get another behind it.
-    Refresh(&'a Entry, FetchReason),
+    Refresh(Arc<Entry>, FetchReason),
     /// Get another token first. If that fails, use the fallback.
-    Wait(FetchReason, Option<&'a Arc<Entry>>),
+    Wait(FetchReason, Option<Arc<Entry>>),
     Fail(TokenError),
 }
 
 impl State {
-    pub(super) fn step<'a>(&self, current: Option<&'a Arc<Entry>>, now: Moment) -> Step<'a> {
+    /// The token, unless it has expired.
+    pub(super) fn usable(&self, now: Moment) -> Option<&Arc<Entry>> {
+        self.current.as_ref().filter(|entry| entry.phase(now) != Phase::Expired)
+    }
+
+    pub(super) fn is_current(&self, token: TokenId) -> bool {
+        self.current.as_ref().is_some_and(|entry| entry.token.id() == token)
+    }
+
+    pub(super) fn step(&self, now: Moment) -> Step {
         let flying = self.is_flying(now.monotonic);
         let failure = self.remembered(now.monotonic).filter(|_| !flying);
-        let Some(entry) = current else {
+        let Some(entry) = self.current.clone() else {
             return failure.map_or(Step::Wait(FetchReason::Empty, None), Step::Fail);
         };
         let expires = match entry.phase(now) {
@@ -80,21 +90,10 @@ impl State {
         }
     }
 
-    /// The token is refused; the next caller gets another, unless none can be had.
-    pub(super) fn suspect(&mut self, entry: &Entry, by: Source) {
-        self.suspect = Some(by);
-        entry.unsettle();
-    }
-
     /// Returns the failure that this one replaces: dropping it may run the fetcher's own code.
-    pub(super) fn failed(
-        &mut self,
-        error: &TokenError,
-        entry: Option<&Entry>,
-        now: Moment,
-    ) -> Option<Failure> {
+    pub(super) fn failed(&mut self, error: &TokenError, now: Moment) -> Option<Failure> {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
-        let remaining = entry.map(|entry| entry.remaining(now));
+        let remaining = self.usable(now).map(|entry| entry.remaining(now));
         let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), fastrand::f64());
         let remembered = remember(error, in_a_row, remaining);
         self.failure.replace(Failure {

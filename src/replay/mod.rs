@@ -21,7 +21,7 @@ use std::fmt;
 use http_body::Body;
 
 pub use self::body::ReplayBody;
-pub(crate) use self::sealed::Saved;
+pub(crate) use self::sealed::{Keep, Saved};
 use self::{
     body::Second,
     sealed::{Later, Sealed},
@@ -87,11 +87,9 @@ pub struct CloneBody;
 impl<B: Clone> Replay<B> for CloneBody {}
 
 impl<B: Clone> Sealed<B> for CloneBody {
-    const KEEPS: bool = true;
-
-    fn save(&self, body: B) -> (B, Saved<B>) {
-        let saved = Saved::Body(body.clone());
-        (body, saved)
+    #[inline]
+    fn keep(&self, body: &B) -> Keep<B> {
+        Keep::Saved(Saved::Body(body.clone()))
     }
 }
 
@@ -115,11 +113,9 @@ impl<F> TryClone<F> {
 impl<B, F: Fn(&B) -> Option<B>> Replay<B> for TryClone<F> {}
 
 impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
-    const KEEPS: bool = true;
-
-    fn save(&self, body: B) -> (B, Saved<B>) {
-        let saved = (self.clone)(&body).map_or(Saved::Nothing, Saved::Body);
-        (body, saved)
+    #[inline]
+    fn keep(&self, body: &B) -> Keep<B> {
+        (self.clone)(body).map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body)))
     }
 }
 
@@ -203,18 +199,21 @@ where
     B::Error: Into<BoxError>,
     F: Fn(ReplayBody<B>) -> B + Clone + Send + 'static,
 {
-    const KEEPS: bool = true;
-
-    fn save(&self, body: B) -> (B, Saved<B>) {
-        let wrap = self.wrap.clone();
+    fn keep(&self, body: &B) -> Keep<B> {
         if body.is_end_stream() {
-            return (body, Saved::Later(Box::new(EmptyAgain { wrap })));
+            let wrap = self.wrap.clone();
+            return Keep::Saved(Saved::Later(Box::new(EmptyAgain { wrap })));
         }
-        if body.size_hint().lower() > self.limit as u64 {
-            return (body, Saved::Nothing);
+        match body.size_hint().lower() > self.limit as u64 {
+            true => Keep::Nothing,
+            false => Keep::Watch,
         }
+    }
+
+    fn watch(&self, body: B) -> (B, Option<Saved<B>>) {
+        let wrap = self.wrap.clone();
         let (first, second) = ReplayBody::new(body, self.limit);
-        (wrap(first), Saved::Later(Box::new(BufferedAgain { second, wrap })))
+        (wrap(first), Some(Saved::Later(Box::new(BufferedAgain { second, wrap }))))
     }
 }
 
@@ -261,27 +260,35 @@ pub struct NoReplay;
 impl<B> Replay<B> for NoReplay {}
 
 impl<B> Sealed<B> for NoReplay {
-    const KEEPS: bool = false;
-
-    fn save(&self, body: B) -> (B, Saved<B>) {
-        (body, Saved::Nothing)
+    #[inline]
+    fn keep(&self, _: &B) -> Keep<B> {
+        Keep::Nothing
     }
 }
 
 mod sealed {
     pub trait Sealed<B> {
-        /// Whether `save` ever keeps anything.
-        const KEEPS: bool;
+        /// What is kept of this body.
+        fn keep(&self, body: &B) -> Keep<B>;
 
-        /// The body for the first attempt, and what is kept for the second.
-        fn save(&self, body: B) -> (B, Saved<B>);
+        /// The body for the first attempt, and what is kept of it while it is read.
+        fn watch(&self, body: B) -> (B, Option<Saved<B>>) {
+            (body, None)
+        }
+    }
+
+    #[expect(missing_debug_implementations, reason = "nobody else can name it")]
+    pub enum Keep<B> {
+        Nothing,
+        Saved(Saved<B>),
+        /// That is seen only as the body is read: see `watch`.
+        Watch,
     }
 
     #[expect(missing_debug_implementations, reason = "nobody else can name it")]
     pub enum Saved<B> {
         Body(B),
         Later(Box<dyn Later<B>>),
-        Nothing,
     }
 
     /// A body for the second attempt that is made when it is needed.
@@ -298,7 +305,6 @@ mod sealed {
             match self {
                 Self::Body(_) => true,
                 Self::Later(later) => later.hold(),
-                Self::Nothing => false,
             }
         }
 
@@ -306,7 +312,6 @@ mod sealed {
             match self {
                 Self::Body(body) => Some(body),
                 Self::Later(later) => later.into_body(),
-                Self::Nothing => None,
             }
         }
     }
