@@ -49,7 +49,7 @@ impl Settings {
     /// Replaces whatever there is, so that exactly one value is sent.
     #[inline]
     pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
-        request.headers_mut().insert(self.target.header.clone(), token.header_value().clone());
+        request.headers_mut().insert(&self.target.header, token.header_value().clone());
         token.id()
     }
 }

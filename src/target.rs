@@ -42,6 +42,7 @@ impl Default for Target {
 }
 
 impl Target {
+    #[inline]
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> Admission {
         if !self.overwrite && request.headers().contains_key(&self.header) {
             return Admission::PassThrough;
