@@ -1,0 +1,119 @@
+//! What a hit may allocate and how large its future is, to the byte.
+//!
+//! A binary of its own, as its allocator counts.
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use std::{collections::HashMap, future::Ready, mem::size_of};
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tower::{Layer, Service, service_fn};
+use tower_bearer::{BearerAuthLayer, BoxError, future::ResponseFuture};
+
+use support::*;
+
+/// Allocations of one hit.
+#[derive(Default)]
+struct Allocations(HashMap<String, u64>);
+
+impl Visitor for Allocations {
+    fn visit<S, B>(&mut self, name: &str, mut service: S, request: impl Fn() -> Request<B>)
+    where
+        S: Service<Request<B>>,
+        S::Error: std::fmt::Debug,
+    {
+        self.0.insert(name.to_owned(), of_a_hit(&mut service, request));
+    }
+}
+
+/// The least of some, as once a second a hit compares the clocks, and allocates then.
+fn of_a_hit<S, B>(service: &mut S, request: impl Fn() -> Request<B>) -> u64
+where
+    S: Service<Request<B>>,
+    S::Error: std::fmt::Debug,
+{
+    let hit = |request| measure(|| drop(call(service, request))).count_total;
+    std::iter::repeat_with(request).take(5).map(hit).min().expect("there are five")
+}
+
+#[test]
+fn a_hit_allocates_what_the_clone_of_its_request_does_and_no_more() {
+    for headers in [0, 8] {
+        let mut hits = Allocations::default();
+        contestants(headers, 40, &mut hits);
+        let Allocations(hits) = hits;
+        let original = request(headers);
+        let clone = measure(|| drop(original.clone())).count_total;
+
+        assert_eq!(hits["BearerAuth"], hits["fixed header"] + clone, "{headers} headers");
+        assert_eq!(hits["BearerAuth, try_clone"], hits["BearerAuth"], "{headers} headers");
+        assert_eq!(hits["BearerAuth, no_replay"], hits["fixed header"], "{headers} headers");
+        // Two of ours, and one for the box that `wrap` makes.
+        let buffered = hits["fixed header, boxed body"] + clone + 3;
+        assert_eq!(hits["BearerAuth, buffered, boxed body"], buffered, "{headers} headers");
+    }
+}
+
+#[test]
+fn an_empty_body_is_buffered_without_an_allocation() {
+    let empty =
+        || request(8).map(|_| BoxBody::new(Body::default().map_err(|never| match never {})));
+    let layer = BearerAuthLayer::new(cached(40));
+    let buffered = of_a_hit(&mut layer.clone().buffered(1024, BoxBody::new).layer(Bare), empty);
+    let not_kept = of_a_hit(&mut layer.no_replay().layer(Bare), empty);
+    let original = request(8);
+    let clone = measure(|| drop(original.clone())).count_total;
+    assert_eq!(buffered, not_kept + clone);
+}
+
+#[test]
+fn the_settings_of_a_layer_allocate_nothing_for_a_request() {
+    let plain = BearerAuthLayer::new(cached(40));
+    let set = plain
+        .clone()
+        .allow_http()
+        .overwrite()
+        .header("x-token".parse().unwrap())
+        .rejected_when(|status, _| status == 401);
+    let hits = of_a_hit(&mut plain.clone().layer(Bare), || request(8));
+    assert_eq!(of_a_hit(&mut set.layer(Bare), || request(8)), hits);
+}
+
+#[test]
+fn a_buffered_body_allocates_the_list_of_its_frames() {
+    const FRAMES: usize = 16;
+    let streamed = || {
+        let frames = (0..FRAMES).map(|_| Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"{}"))));
+        request(0).map(|_| BoxBody::new(StreamBody::new(tokio_stream::iter(frames))))
+    };
+    let reads = service_fn(async |request: Request<BoxBody>| {
+        let mut body = request.into_body();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok::<_, BoxError>(Response::new(Body::default()))
+    });
+    let layer = BearerAuthLayer::new(cached(40));
+    let plain = of_a_hit(&mut layer.clone().no_replay().layer(reads), streamed);
+    let of_limit =
+        |limit| of_a_hit(&mut layer.clone().buffered(limit, BoxBody::new).layer(reads), streamed);
+
+    // Room for 4, 8 and 16 frames.
+    assert_eq!(of_limit(1024), plain + 3 + 3);
+    // The list for the first two, and what is left of the body when the third is too much.
+    assert_eq!(of_limit(4), plain + 3 + 1 + 1);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_future_is_24_bytes_larger_than_the_request_that_it_keeps_and_the_future_inside() {
+    type Inner = Ready<Result<Response<Body>, BoxError>>;
+    let future = size_of::<ResponseFuture<Bare, Body, Inner, Body>>();
+    let inside = size_of::<Request<Body>>() + size_of::<Inner>();
+    assert!(future <= inside + 24, "{future} bytes, where {inside} are not the layer's");
+}
