@@ -7,13 +7,8 @@ cd "$(dirname "$0")/.."
 bench=$(cargo bench --bench instructions --no-run \
     --message-format json | grep -o '"executable":"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
 
-contestants=(
-    "bare" "fixed header" "fixed header under Retry" "BearerAuth" "BearerAuth, try_clone"
-    "BearerAuth, no_replay" "fixed header, boxed body" "BearerAuth, buffered, boxed body"
-)
-
 printf '%-34s %10s %10s\n' "instructions a hit" "0 headers" "8 headers"
-for name in "${contestants[@]}"; do
+"$bench" | while read -r name; do
     printf '%-34s' "$name"
     for headers in 0 8; do
         total=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null \

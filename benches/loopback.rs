@@ -1,4 +1,4 @@
-//! hyper to hyper over loopback, with and without the layer.
+//! hyper to hyper over loopback: a token that the request has already, a fixed one, and the layer.
 
 #![expect(missing_docs, reason = "criterion's macros make a public function")]
 
@@ -6,7 +6,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use http::Request;
+use http::{Request, request::Builder};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::runtime::Runtime;
@@ -36,15 +36,17 @@ fn loopback(c: &mut Criterion) {
     let layer = BearerAuthLayer::new(credentials);
     let tokens = layer.clone().layer(http.clone());
     let url = api.url("/orders");
-    runtime.block_on(requests(tokens.clone(), &url, 1)).unwrap();
+    runtime.block_on(requests(tokens.clone(), || Request::get(&url), 1)).unwrap();
     let token = api.requests()[0].headers[authorization()].clone();
 
     let mut group = c.benchmark_group("loopback: hyper to hyper");
     group.throughput(Throughput::Elements(REQUESTS));
     group.sample_size(40);
-    let fixed_header = SetRequestHeaderLayer::overriding(authorization(), token).layer(http);
-    bench(&mut group, &runtime, "fixed header", fixed_header, &url);
-    bench(&mut group, &runtime, "BearerAuth", tokens, &url);
+    let with_token = || Request::get(&url).header(authorization(), &token);
+    let fixed_header = SetRequestHeaderLayer::overriding(authorization(), token.clone());
+    bench(&mut group, &runtime, "bare", http.clone(), with_token);
+    bench(&mut group, &runtime, "fixed header", fixed_header.layer(http), || Request::get(&url));
+    bench(&mut group, &runtime, "BearerAuth", tokens, || Request::get(&url));
     group.finish();
 }
 
@@ -53,7 +55,7 @@ fn bench<S, RB>(
     runtime: &Runtime,
     name: &str,
     client: S,
-    url: &str,
+    head: impl Fn() -> Builder,
 ) where
     S: Service<Request<Body>, Response = http::Response<RB>> + Clone,
     S::Error: Into<BoxError>,
@@ -61,11 +63,15 @@ fn bench<S, RB>(
     RB::Error: Into<BoxError>,
 {
     group.bench_function(name, |b| {
-        b.iter(|| runtime.block_on(requests(client.clone(), url, REQUESTS)).unwrap());
+        b.iter(|| runtime.block_on(requests(client.clone(), &head, REQUESTS)).unwrap());
     });
 }
 
-async fn requests<S, RB>(mut client: S, url: &str, count: u64) -> Result<(), BoxError>
+async fn requests<S, RB>(
+    mut client: S,
+    head: impl Fn() -> Builder,
+    count: u64,
+) -> Result<(), BoxError>
 where
     S: Service<Request<Body>, Response = http::Response<RB>>,
     S::Error: Into<BoxError>,
@@ -73,7 +79,7 @@ where
     RB::Error: Into<BoxError>,
 {
     for _ in 0..count {
-        let request = Request::get(url).body(Body::default())?;
+        let request = head().body(Body::default())?;
         let client = client.ready().await.map_err(Into::into)?;
         let response = client.call(request).await.map_err(Into::into)?;
         assert_eq!(response.status(), 200);

@@ -60,7 +60,8 @@ impl Target {
             };
         };
         if let Some(origins) = &self.only_for {
-            if !origins.iter().any(|origin| origin.is_of(uri)) {
+            let Some(target) = Origin::of(uri) else { return Admission::PassThrough };
+            if !origins.iter().any(|origin| target.is(origin)) {
                 return Admission::PassThrough;
             }
         }
@@ -74,11 +75,11 @@ impl Target {
     }
 }
 
-/// A scheme, a host and a port (RFC 6454 section 4).
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
-    scheme: String,
-    host: String,
+/// A scheme, a host and a port (RFC 6454 section 4). That of a request is borrowed from it.
+#[derive(Clone)]
+pub(crate) struct Origin<T = String> {
+    scheme: T,
+    host: T,
     port: Option<u16>,
 }
 
@@ -94,22 +95,21 @@ impl Origin {
         if !bare || origin.contains('#') {
             return Err(malformed());
         }
-        Self::of(&uri).ok_or_else(malformed)
+        let Origin { scheme, host, port } = Origin::of(&uri).ok_or_else(malformed)?;
+        Ok(Self { scheme: scheme.to_owned(), host: host.to_owned(), port })
     }
+}
 
-    fn is_of(&self, uri: &Uri) -> bool {
-        Self::of(uri).is_some_and(|origin| origin == *self)
-    }
-
-    fn of(uri: &Uri) -> Option<Self> {
-        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+impl<'a> Origin<&'a str> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let scheme = uri.scheme_str()?;
         let authority = uri.authority()?;
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return None;
         }
-        let default = match &*scheme {
-            "https" => Some(443),
-            "http" => Some(80),
+        let default = match scheme {
+            _ if scheme.eq_ignore_ascii_case("https") => Some(443),
+            _ if scheme.eq_ignore_ascii_case("http") => Some(80),
             _ => None,
         };
         let port = match authority.port_u16() {
@@ -118,7 +118,13 @@ impl Origin {
             None if authority.as_str().len() > authority.host().len() => return None,
             None => default,
         };
-        Some(Self { scheme, host: authority.host().to_ascii_lowercase(), port })
+        Some(Self { scheme, host: authority.host(), port })
+    }
+
+    fn is(&self, other: &Origin) -> bool {
+        self.port == other.port
+            && self.scheme.eq_ignore_ascii_case(&other.scheme)
+            && self.host.eq_ignore_ascii_case(&other.host)
     }
 }
 

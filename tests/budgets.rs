@@ -76,6 +76,8 @@ fn the_settings_of_a_layer_allocate_nothing_for_a_request() {
     let plain = BearerAuthLayer::new(cached(40));
     let set = plain
         .clone()
+        .only_for(["https://example.com", "https://API.example.com:443"])
+        .unwrap()
         .allow_http()
         .overwrite()
         .header("x-token".parse().unwrap())
