@@ -59,14 +59,16 @@ impl Members {
 
     /// As much as there is to read of a failed answer: of one in a foreign charset what is ASCII,
     /// and of one that has members twice the `error`.
-    pub(super) fn read_leniently(body: &[u8]) -> Self {
+    pub(super) fn read_leniently(body: &[u8], reading: &Reading) -> Self {
         let text = String::from_utf8_lossy(body);
-        Self::read(text.as_bytes(), &Reading::default()).unwrap_or_else(|_| {
+        Self::read(text.as_bytes(), &reading.of_failures()).unwrap_or_else(|_| {
             let text = text.trim_start_matches('\u{feff}');
             let error = serde_json::from_str::<&RawValue>(text).ok().and_then(|document| {
                 Pointer::to_member("error").find(document).ok().map(Member::from_json)
             });
-            Self { error: error.unwrap_or_default(), ..Self::default() }
+            // There may be a token in it, wherever it is.
+            let access_token = Member::Other;
+            Self { access_token, error: error.unwrap_or_default(), ..Self::default() }
         })
     }
 

@@ -81,6 +81,45 @@ async fn an_error_wins_over_a_token_wherever_that_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_in_a_failed_answer_is_not_shown_wherever_it_is() {
+    for body in [
+        r#"{"data":{"value":"SENSITIVE"}}"#,
+        r#"{"data":{"value":{"t":"SENSITIVE"}}}"#,
+        r#"{"data":{"value":"SENSITIVE","value":"SENSITIVE"}}"#,
+        r#"{"data":{"value":"SENSITIVE"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"message":"SENSITIVE is of no use"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"error":"no SENSITIVE"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"error":"x","error_description":"not SENSITIVE"}"#,
+    ] {
+        let error = failure(body, "/data/value").await;
+        assert!(error.is_refused(), "{body}: {error:?}");
+        assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_answer_without_a_token_says_what_is_wrong_wherever_that_would_be() {
+    for place in ["", "/data/value"] {
+        for body in [
+            r#"{"error":"invalid_scope","error_description":"no such scope"}"#,
+            "error=invalid_scope&error_description=no+such+scope",
+        ] {
+            let error = failure(body, place).await;
+            assert_eq!(error.code(), Some("invalid_scope"), "{body}");
+            assert_eq!(error.description(), Some("no such scope"), "{body}");
+        }
+        let error = failure(r#"{"message":"no such client","data":null}"#, place).await;
+        assert!(shown(&error).contains("no such client"), "{}", shown(&error));
+    }
+}
+
+async fn failure(body: &str, token_at: &str) -> TokenError {
+    let endpoint = TokenEndpoint::new([json(400, body)]);
+    let credentials = endpoint.credentials().token_at(token_at).build().unwrap();
+    TokenCache::new(credentials).token().await.expect_err(body)
+}
+
+#[tokio::test(start_paused = true)]
 async fn milliseconds_are_cut_to_whole_seconds() {
     for (expires_in, lifetime) in
         [("3600000", seconds(3600)), ("\"1999\"", seconds(1)), ("0", seconds(0)), ("-1", None)]
