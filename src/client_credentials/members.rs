@@ -49,7 +49,10 @@ impl Members {
             Some(b'<') => Err("a page in HTML or XML".into()),
             Some(b'{') => Self::from_json(text, reading),
             Some(b'[' | b'"') if reading.access_token.is_some() => Self::from_json(text, reading),
-            Some(_) if is_bare_token => {
+            Some(_) if is_bare_token && matches!(text, "null" | "true" | "false") => {
+                Err("a JSON literal".into())
+            }
+            Some(_) if is_bare_token && !is_form_of_an_error(text) => {
                 Ok(Self { access_token: Member::Text(text.to_owned()), ..Self::default() })
             }
             Some(_) if reading.rigour == Rigour::Strict => Err("no JSON object".into()),
@@ -121,6 +124,10 @@ impl Members {
             _ => Ok(members),
         }
     }
+}
+
+fn is_form_of_an_error(text: &str) -> bool {
+    form_urlencoded::parse(text.as_bytes()).any(|(name, _)| name == "error")
 }
 
 const TWICE: &str = "JSON that has a member twice";

@@ -50,6 +50,18 @@ async fn a_bare_token_is_a_json_string_or_the_text_itself() {
         let error = read(body, |credentials| credentials.token_at("")).await.unwrap_err();
         assert!(error.is_malformed(), "{body}: {error:?}");
     }
+    for body in ["null", "true", " false\n", "error", "error=a&error=b"] {
+        let error = read(body, |credentials| credentials.token_at("")).await.expect_err(body);
+        assert!(error.is_malformed(), "{body}: {error:?}");
+    }
+    for body in ["error=invalid_scope&error_description=x", "a=b&error=invalid_scope"] {
+        let error = read(body, |credentials| credentials.token_at("")).await.expect_err(body);
+        assert_eq!(error.code(), Some("invalid_scope"), "{body}");
+    }
+    for body in ["12345", "nullable", "error.t-o.k", "errors=1", "dG9r=="] {
+        let token = read(body, |credentials| credentials.token_at("")).await.expect(body);
+        assert_eq!(token.expose(), body);
+    }
     let error = read("not a token", |credentials| credentials.token_at("")).await.unwrap_err();
     assert!(error.is_invalid_token(), "{error:?}");
 }
