@@ -151,6 +151,7 @@ impl Member {
         }
         match serde_json::from_str(value) {
             Ok(Value::String(text)) => Self::Text(text),
+            Ok(Value::Null) => Self::Absent,
             Ok(Value::Bool(false)) => Self::False,
             Ok(Value::Array(list)) => Self::List(
                 list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),

@@ -41,6 +41,15 @@ async fn the_usual_fields_stay_where_no_other_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn null_is_nothing_wherever_it_is() {
+    let body = r#"{"access_token":"tok","type":null,"life":null}"#;
+    let set = |credentials: Builder| credentials.token_type_at("/type").expires_in_at("/life");
+    assert_eq!(read(body, set).await.unwrap().lifetime(), None);
+    let error = read(body, |credentials| credentials.token_at("/life")).await.unwrap_err();
+    assert!(error.to_string().contains("no `access_token`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bare_token_is_a_json_string_or_the_text_itself() {
     for body in ["\"t-o.k\"", "t-o.k", " t-o.k\r\n", "\u{feff}t-o.k"] {
         let token = read(body, |credentials| credentials.token_at("")).await.unwrap();
