@@ -21,6 +21,9 @@ use crate::error::TokenError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Parameters that stand for a way to authenticate, of which there is one (RFC 6749 section 2.3).
+const AUTHENTICATING: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+
 /// All that token requests are drawn up from, but where they go.
 pub(super) struct TokenRequest {
     pub(super) client_id: Secret,
@@ -94,6 +97,12 @@ impl TokenRequest {
         }
         let query = endpoint.query().unwrap_or_default();
         for (configured, _) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = AUTHENTICATING.iter().find(|name| **name == configured) {
+                return Err(TokenError::config(format!(
+                    "the token endpoint's URL has the parameter `{name}`, which authenticates the \
+                     client, leave it out there and choose a `ClientAuth`"
+                )));
+            }
             if let Some(name) = names.iter().find(|name| **name == configured) {
                 return Err(TokenError::config(format!(
                     "the token endpoint's URL has the parameter `{}` already, leave it out \

@@ -103,6 +103,29 @@ fn what_cannot_work_is_refused_when_it_is_built() {
 }
 
 #[test]
+fn what_authenticates_the_client_is_not_in_the_url_that_is_configured() {
+    for auth in [ClientAuth::basic(SECRET), ClientAuth::legacy_query(SECRET), ClientAuth::none()] {
+        for name in ["client_secret", "client_assertion", "client_assertion_type"] {
+            let url = format!("{URL}?a=b&{name}=SENSITIVE");
+            let error =
+                ClientCredentials::builder(TokenEndpoint::default(), url, "client", auth.clone())
+                    .build()
+                    .expect_err(name);
+            assert!(error.is_config() && error.to_string().contains(name), "{error:?}");
+            assert!(!shown(&error).contains("SENSITIVE"), "{error:?}");
+        }
+    }
+    let error = TokenEndpoint::default().at(&format!("{URL}?client_secret=a")).build().unwrap_err();
+    assert!(error.to_string().contains("`ClientAuth`"), "{error}");
+}
+
+#[test]
+fn a_url_may_name_the_client_and_the_grant_by_itself() {
+    let credentials = TokenEndpoint::default().at(&format!("{URL}?client_id=a&grant_type=b"));
+    assert!(credentials.no_grant_type().build().is_ok());
+}
+
+#[test]
 fn the_first_problem_is_the_one_that_is_reported() {
     let credentials = TokenEndpoint::default().credentials();
     let error = credentials.scope("\"").param("scope", "a").build().expect_err("two problems");
