@@ -256,6 +256,11 @@ impl ClientAuth {
         !matches!(self.method, Method::Basic(_) | Method::BasicUnencoded(_) | Method::Header(_))
     }
 
+    /// Whether [`apply`](Self::apply) adds the client's secret as a parameter.
+    pub(super) fn has_client_secret_param(&self) -> bool {
+        matches!(self.method, Method::Post(_) | Method::LegacyQuery(_))
+    }
+
     /// What to look at if the issuer does not know the client.
     pub(super) fn advice(&self, attempt: Attempt<'_>) -> String {
         let advice = "check the client id, its secret and how they are sent";

@@ -4,7 +4,7 @@ use super::{
     auth::ClientAuth,
     credentials::ClientCredentials,
     destination::Destination,
-    discovery::{Discovery, Transport, Wishes},
+    discovery::{Choice, Discovery, Transport, Wishes},
     draft::Shape,
     endpoint::Endpoint,
     issuer::Issuer,
@@ -172,6 +172,9 @@ impl<C> ClientCredentialsBuilder<C> {
                 "`strict` wants answers as in RFC 6749, leave it out where a setter says that \
                  they are otherwise",
             ));
+        }
+        if self.wishes.method == Choice::Ours {
+            self.request.check_names()?;
         }
         let Self { client, wishes, request, reading, response_limit, .. } = self;
         let destination = match target {

@@ -114,6 +114,26 @@ impl TokenRequest {
         draft.finish(endpoint, &self.headers).map(drop)
     }
 
+    /// Finds names for parameters that are not sent.
+    pub(super) fn check_names(&self) -> Result<(), TokenError> {
+        let usual = Names::default();
+        let has_id =
+            self.auth.has_client_id_param() || self.client_id_place == ClientIdPlace::AuthAndParams;
+        if !has_id && self.names.client_id != usual.client_id {
+            return Err(TokenError::config(
+                "`client_id_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or call `client_id_in_body`",
+            ));
+        }
+        if !self.auth.has_client_secret_param() && self.names.client_secret != usual.client_secret {
+            return Err(TokenError::config(
+                "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or choose `ClientAuth::post`",
+            ));
+        }
+        Ok(())
+    }
+
     /// What has to be opened for a request.
     pub(super) fn secrets(&self) -> Vec<&Secret> {
         let mut secrets = vec![&self.client_id];

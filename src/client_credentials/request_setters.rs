@@ -108,7 +108,8 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// # Errors
     ///
-    /// [`build`](Self::build) refuses an empty name, and one that is sent anyway.
+    /// [`build`](Self::build) refuses an empty name, one that is sent anyway, and one for a
+    /// parameter that the [`ClientAuth`](crate::ClientAuth) does not send.
     pub fn client_id_name(mut self, name: impl Into<String>) -> Self {
         self.request.names.client_id = self.named(name);
         self

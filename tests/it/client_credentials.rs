@@ -126,6 +126,38 @@ fn a_url_may_name_the_client_and_the_grant_by_itself() {
 }
 
 #[test]
+fn a_name_for_a_parameter_that_is_not_sent_is_refused() {
+    let by = |auth| ClientCredentials::builder(TokenEndpoint::default(), URL, "client", auth);
+    let header = || ClientAuth::header("ID x");
+    let assertion = || ClientAuth::assertion(Secret::from("a.b.c"));
+    for (setter, builder) in [
+        ("client_id_name", by(ClientAuth::basic(SECRET)).client_id_name("id")),
+        ("client_id_name", by(ClientAuth::basic_unencoded(SECRET)).client_id_name("id")),
+        ("client_id_name", by(header()).client_id_name("id")),
+        ("client_secret_name", by(ClientAuth::basic(SECRET)).client_secret_name("key")),
+        ("client_secret_name", by(header()).client_secret_name("key")),
+        ("client_secret_name", by(assertion()).client_secret_name("key")),
+        ("client_secret_name", by(ClientAuth::none()).client_secret_name("key")),
+    ] {
+        let error = builder.build().expect_err(setter);
+        assert!(error.is_config() && error.to_string().contains(setter), "{error:?}");
+    }
+    for builder in [
+        by(ClientAuth::basic(SECRET)).client_id_name("id").client_id_in_body(),
+        by(ClientAuth::post(SECRET)).client_id_name("id").client_secret_name("key"),
+        by(ClientAuth::legacy_query(SECRET)).client_id_name("id").client_secret_name("key"),
+        by(assertion()).client_id_name("id"),
+        by(ClientAuth::none()).client_id_name("id"),
+        ClientCredentials::discover(TokenEndpoint::default(), URL, "client", SECRET)
+            .client_id_name("id")
+            .client_secret_name("key")
+            .pick_auth_method(),
+    ] {
+        builder.build().unwrap();
+    }
+}
+
+#[test]
 fn the_first_problem_is_the_one_that_is_reported() {
     let credentials = TokenEndpoint::default().credentials();
     let error = credentials.scope("\"").param("scope", "a").build().expect_err("two problems");
