@@ -57,6 +57,14 @@ fn what_cannot_work_is_refused_when_it_is_built() {
             credentials().legacy_password_grant("me", SECRET).params_in_query().build(),
         ),
         ("an empty username", credentials().legacy_password_grant("", SECRET).build()),
+        ("two grants", {
+            let builder = credentials().legacy_password_grant("me", SECRET);
+            builder.jwt_bearer_grant(Secret::from("a.b.c")).build()
+        }),
+        ("a grant twice", {
+            let builder = credentials().legacy_password_grant("me", SECRET);
+            builder.legacy_password_grant("you", SECRET).build()
+        }),
         ("an empty grant type", credentials().grant_type("").build()),
         ("no name for the id", credentials().client_id_name("").build()),
         ("no name for the secret", credentials().client_secret_name("").build()),
