@@ -220,7 +220,7 @@ impl TokenRequest {
         if let Some(scope) = &self.scope {
             draft.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
         }
-        self.params.apply(attempt, &mut draft);
+        self.params.apply(attempt, &mut draft)?;
         Ok(draft)
     }
 

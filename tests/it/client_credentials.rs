@@ -91,6 +91,9 @@ fn what_cannot_work_is_refused_when_it_is_built() {
         ("a secret parameter twice", {
             credentials().secret_param("a", "SENSITIVE").param("a", "b").build()
         }),
+        ("a secret parameter in the query", {
+            credentials().secret_param("a", "SENSITIVE").params_in_query().build()
+        }),
         ("a secret grant", credentials().secret_param("grant_type", "SENSITIVE").build()),
         ("an empty header", with(ClientAuth::header(" ")).build()),
         ("a header of two lines", with(ClientAuth::header("Key SENSITIVE\r\nx: y")).build()),
