@@ -201,9 +201,15 @@ impl TokenRequest {
         attempt: Attempt<'a>,
     ) -> Result<Draft<'a>, TokenError> {
         if attempt.client_id.is_empty() && self.needs_client_id() {
-            return Err(TokenError::config(
-                "the client id is empty, pass the one that the issuer has registered",
-            ));
+            return Err(TokenError::config(match self.client_id_place {
+                ClientIdPlace::Auth => {
+                    "the client id is empty, pass the one that the issuer has registered"
+                }
+                ClientIdPlace::AuthAndParams => {
+                    "the client id that `client_id_in_body` sends is empty, pass the one that the \
+                     issuer has registered"
+                }
+            }));
         }
         let mut draft = Draft::new(self.shape);
         draft.headers.insert(ACCEPT, JSON);

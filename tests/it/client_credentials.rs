@@ -169,6 +169,14 @@ fn a_name_for_a_parameter_that_is_not_sent_is_refused() {
 }
 
 #[test]
+fn an_empty_id_for_the_body_is_told_with_what_puts_it_there() {
+    let auth = ClientAuth::header("Key x");
+    let builder = ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth);
+    let error = builder.client_id_in_body().build().expect_err("an empty id");
+    assert!(error.to_string().contains("`client_id_in_body`"), "{error}");
+}
+
+#[test]
 fn the_first_problem_is_the_one_that_is_reported() {
     let credentials = TokenEndpoint::default().credentials();
     let error = credentials.scope("\"").param("scope", "a").build().expect_err("two problems");
