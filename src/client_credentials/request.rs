@@ -165,7 +165,11 @@ impl TokenRequest {
     ) -> Result<Drawn, TokenError> {
         let (audience, auth) = (place.audience(), self.auth_at(place));
         let attempt = self.attempt(&audience, opened, now);
-        let advice = Advice { client: auth.advice(attempt), grant: self.grant.advice() };
+        let advice = Advice {
+            client: auth.advice(),
+            grant: self.grant.advice(),
+            encoding: auth.advice_on_encoding(attempt),
+        };
         let draft = self.draft(auth, attempt)?;
         let (request, redactor) = draft.finish(&place.endpoint, &self.headers)?;
         Ok(Drawn { request, redactor, advice })

@@ -219,6 +219,7 @@ async fn a_refusal_says_what_to_do_next() {
         (401, r#"{"error":"invalid_client"}"#, "basic_unencoded"),
         (401, "", "basic_unencoded"),
         (400, r#"{"error":"invalid_scope"}"#, "check the scope"),
+        (400, r#"{"error":"invalid_request"}"#, "basic_unencoded"),
         (404, "<html>", "check its URL"),
         (307, "", "redirect"),
         (200, "<html>", "HTML"),
