@@ -211,6 +211,14 @@ impl TokenError {
         self
     }
 
+    /// The same kind of failure in other words, and as good or bad to try again.
+    #[cfg(feature = "client-credentials")]
+    pub(crate) fn retold(&self, message: String) -> Self {
+        let mut error = Self::new(self.inner.kind, message);
+        error.edit().transient = self.inner.transient;
+        Self { retry_after: self.retry_after, ..error }
+    }
+
     #[cfg(feature = "client-credentials")]
     pub(crate) fn transient(mut self) -> Self {
         self.edit().transient = true;

@@ -1,8 +1,22 @@
+use std::borrow::Cow;
+
 /// What to do about an issuer that refuses, as far as that depends on what was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Advice {
     /// About `invalid_client`.
-    pub(super) client: String,
+    pub(super) client: &'static str,
     /// About `invalid_grant`.
     pub(super) grant: &'static str,
+    /// About what may come of credentials that the issuer does not read as they are meant.
+    pub(super) encoding: Option<&'static str>,
+}
+
+impl Advice {
+    /// With that on the encoding, if there is any.
+    pub(super) fn on_credentials(&self, advice: &'static str) -> Cow<'static, str> {
+        match self.encoding {
+            Some(encoding) => format!("{advice}: {encoding}").into(),
+            None => advice.into(),
+        }
+    }
 }

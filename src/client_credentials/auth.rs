@@ -256,23 +256,36 @@ impl ClientAuth {
         !matches!(self.method, Method::Basic(_) | Method::BasicUnencoded(_) | Method::Header(_))
     }
 
+    /// Whether [`apply`](Self::apply) adds the client's secret as a parameter.
+    pub(super) fn has_client_secret_param(&self) -> bool {
+        matches!(self.method, Method::Post(_) | Method::LegacyQuery(_))
+    }
+
     /// What to look at if the issuer does not know the client.
-    pub(super) fn advice(&self, attempt: Attempt<'_>) -> String {
-        let advice = "check the client id, its secret and how they are sent";
-        let (secret, alternatives) = match &self.method {
-            Method::Basic(secret) => {
-                (secret, "`ClientAuth::basic_unencoded` or `ClientAuth::post`")
-            }
-            Method::BasicUnencoded(secret) => (secret, "`ClientAuth::basic` or `ClientAuth::post`"),
-            Method::Assertion { assertion, .. } => return assertion.advice().to_owned(),
-            _ => return advice.to_owned(),
-        };
-        let secret = attempt.opened.text(secret);
-        if basic::pair(attempt.client_id, secret) == basic::encoded_pair(attempt.client_id, secret)
-        {
-            return advice.to_owned();
+    pub(super) fn advice(&self) -> &'static str {
+        match &self.method {
+            Method::Assertion { assertion, .. } => assertion.advice(),
+            _ => "check the client id, its secret and how they are sent",
         }
-        format!("{advice}: form-encoding changes them, so the issuer may want {alternatives}")
+    }
+
+    /// What to look at besides if the issuer may not have understood who the client is.
+    pub(super) fn advice_on_encoding(&self, attempt: Attempt<'_>) -> Option<&'static str> {
+        let (secret, advice) = match &self.method {
+            Method::Basic(secret) => (
+                secret,
+                "form-encoding changes the id or the secret, so the issuer may want \
+                 `ClientAuth::basic_unencoded` or `ClientAuth::post`",
+            ),
+            Method::BasicUnencoded(secret) => (
+                secret,
+                "form-encoding changes the id or the secret, so the issuer may want \
+                 `ClientAuth::basic` or `ClientAuth::post`",
+            ),
+            _ => return None,
+        };
+        let (client_id, secret) = (attempt.client_id, attempt.opened.text(secret));
+        (basic::pair(client_id, secret) != basic::encoded_pair(client_id, secret)).then_some(advice)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     auth::ClientAuth,
     credentials::ClientCredentials,
     destination::Destination,
-    discovery::{Discovery, Transport, Wishes},
+    discovery::{Choice, Discovery, Transport, Wishes},
     draft::Shape,
     endpoint::Endpoint,
     issuer::Issuer,
@@ -140,8 +140,8 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`is_config`](TokenError::is_config) for a token endpoint that is no `https` or `http`
     /// URL or has a fragment (RFC 6749 section 3.2) or a user in it, for an empty client id, for
-    /// a parameter that is sent and is in the URL's query already, and for what the setters and
-    /// [`ClientAuth`] list. [`is_insecure`](TokenError::is_insecure) for a token endpoint over
+    /// a parameter that is sent and is in the URL's query already, for one there that authenticates
+    /// the client, and for what the setters and [`ClientAuth`] list. [`is_insecure`](TokenError::is_insecure) for a token endpoint over
     /// plain `http`. No message has a secret or the URL's query in it.
     pub fn build(self) -> Result<ClientCredentials<C>, TokenError> {
         let target = self.target?;
@@ -172,6 +172,9 @@ impl<C> ClientCredentialsBuilder<C> {
                 "`strict` wants answers as in RFC 6749, leave it out where a setter says that \
                  they are otherwise",
             ));
+        }
+        if self.wishes.method == Choice::Ours {
+            self.request.check_names()?;
         }
         let Self { client, wishes, request, reading, response_limit, .. } = self;
         let destination = match target {

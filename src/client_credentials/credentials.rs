@@ -12,16 +12,15 @@ use tower_service::Service;
 
 use super::{
     destination::Destination,
-    exchange::exchange,
+    exchange::{exchange, unanswered},
     opened::Opened,
     place::Place,
     reading::Reading,
-    redactor::{Redactor, causes},
     request::{Drawn, TokenRequest},
     response::Reader,
 };
 use crate::{
-    error::{BoxError, Kind, TokenError},
+    error::{BoxError, TokenError},
     fetcher::{FetchContext, TokenFetcher},
     token::Token,
 };
@@ -120,7 +119,14 @@ impl<C> ClientCredentials<C> {
         self.destination.doubt();
         let outcome = match exchange(self.client(), request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),
-            Err(error) => Err(unreachable(&place, error, &reader.redactor)),
+            Err(error) => {
+                let endpoint = &place.endpoint;
+                let message = format!(
+                    "the token endpoint {endpoint} did not answer, \
+                     check its URL and that it can be reached"
+                );
+                Err(unanswered(endpoint, message, error, &reader.redactor))
+            }
         };
         if !outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
             self.destination.trust();
@@ -208,19 +214,6 @@ where
             outcome => outcome,
         }
     }
-}
-
-fn unreachable(place: &Place, error: BoxError, redactor: &Redactor) -> TokenError {
-    // The client wants a token for the token request.
-    if let Some(ours) = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()) {
-        return ours.clone();
-    }
-    let message = format!(
-        "the token endpoint {} did not answer, check its URL and that it can be reached",
-        place.endpoint
-    );
-    let error = redactor.redact_error(error);
-    TokenError::new(Kind::Fetch, message).with_source(error).transient()
 }
 
 fn is_worth_another_attempt(error: &TokenError) -> bool {

@@ -12,11 +12,11 @@ use tower_service::Service;
 
 use super::{
     endpoint::Endpoint,
-    exchange::{Content, exchange},
+    exchange::{Content, exchange, unanswered},
     issuer::Issuer,
     metadata::Metadata,
     place::Place,
-    redactor::{Redactor, causes},
+    redactor::Redactor,
     refusal,
     request::TokenRequest,
     retry_after,
@@ -237,16 +237,11 @@ impl fmt::Debug for Discovery {
 }
 
 fn unreachable(url: &Endpoint, error: BoxError) -> TokenError {
-    // The client wants a token for the metadata.
-    if let Some(ours) = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()) {
-        return ours.clone();
-    }
     let message = format!(
         "the issuer's metadata could not be read from {url}, check the issuer and that it can be \
          reached"
     );
-    let error = Redactor::default().redact_error(error);
-    TokenError::new(Kind::Fetch, message).with_source(error).transient()
+    unanswered(url, message, error, &Redactor::default())
 }
 
 fn no_metadata(url: &Endpoint, status: StatusCode) -> TokenError {

@@ -6,7 +6,11 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tower_service::Service;
 
-use crate::error::BoxError;
+use super::{
+    endpoint::Endpoint,
+    redactor::{Redactor, causes},
+};
+use crate::error::{BoxError, Kind, TokenError};
 
 /// What came of an answer's body.
 pub(super) enum Content {
@@ -36,4 +40,24 @@ where
         Err(error) => Content::Broken(error),
     };
     Ok(Response::from_parts(head, content))
+}
+
+/// What an error of the HTTP client is told as: by the message, unless the client wanted a token
+/// for the request and has none.
+pub(super) fn unanswered(
+    url: &Endpoint,
+    message: String,
+    error: BoxError,
+    redactor: &Redactor,
+) -> TokenError {
+    let ours = causes(&*error).find_map(|error| error.downcast_ref::<TokenError>()).cloned();
+    let error = redactor.redact_error(error);
+    let Some(ours) = ours else {
+        return TokenError::new(Kind::Fetch, message).with_source(error).transient();
+    };
+    let message = format!(
+        "the HTTP client has no token of its own to send to {url}, \
+         pass one without `BearerAuthLayer` or mend what its error says"
+    );
+    ours.retold(message).with_source(error)
 }

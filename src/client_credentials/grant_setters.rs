@@ -41,10 +41,10 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses it together with [`params_in_query`](Self::params_in_query)
-    /// and [`legacy_get`](Self::legacy_get). An assertion with a space, control or non-ASCII
-    /// characters is refused before it is sent.
+    /// and [`legacy_get`](Self::legacy_get), and a second grant. An assertion with a space, control
+    /// or non-ASCII characters is refused before it is sent.
     pub fn jwt_bearer_grant(mut self, assertion: impl Into<Assertion>) -> Self {
-        self.request.grant = Grant::JwtBearer(assertion.into());
+        self.grant(Grant::JwtBearer(assertion.into()));
         self
     }
 
@@ -56,14 +56,24 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// # Errors
     ///
-    /// [`build`](Self::build) refuses an empty username.
+    /// [`build`](Self::build) refuses an empty username, a second grant, and the grant together
+    /// with [`params_in_query`](Self::params_in_query).
     pub fn legacy_password_grant(
         mut self,
         username: impl Into<String>,
         password: impl Into<Secret>,
     ) -> Self {
-        self.request.grant =
-            Grant::Password { username: username.into(), password: password.into() };
+        self.grant(Grant::Password { username: username.into(), password: password.into() });
         self
+    }
+
+    fn grant(&mut self, grant: Grant) {
+        if !matches!(self.request.grant, Grant::ClientCredentials) {
+            self.keep(TokenError::config(
+                "there are two grants, leave out one of `jwt_bearer_grant` and \
+                 `legacy_password_grant`",
+            ));
+        }
+        self.request.grant = grant;
     }
 }

@@ -49,7 +49,10 @@ impl Members {
             Some(b'<') => Err("a page in HTML or XML".into()),
             Some(b'{') => Self::from_json(text, reading),
             Some(b'[' | b'"') if reading.access_token.is_some() => Self::from_json(text, reading),
-            Some(_) if is_bare_token => {
+            Some(_) if is_bare_token && matches!(text, "null" | "true" | "false") => {
+                Err("a JSON literal".into())
+            }
+            Some(_) if is_bare_token && !is_form_of_an_error(text) => {
                 Ok(Self { access_token: Member::Text(text.to_owned()), ..Self::default() })
             }
             Some(_) if reading.rigour == Rigour::Strict => Err("no JSON object".into()),
@@ -59,14 +62,16 @@ impl Members {
 
     /// As much as there is to read of a failed answer: of one in a foreign charset what is ASCII,
     /// and of one that has members twice the `error`.
-    pub(super) fn read_leniently(body: &[u8]) -> Self {
+    pub(super) fn read_leniently(body: &[u8], reading: &Reading) -> Self {
         let text = String::from_utf8_lossy(body);
-        Self::read(text.as_bytes(), &Reading::default()).unwrap_or_else(|_| {
+        Self::read(text.as_bytes(), &reading.of_failures()).unwrap_or_else(|_| {
             let text = text.trim_start_matches('\u{feff}');
             let error = serde_json::from_str::<&RawValue>(text).ok().and_then(|document| {
                 Pointer::to_member("error").find(document).ok().map(Member::from_json)
             });
-            Self { error: error.unwrap_or_default(), ..Self::default() }
+            // There may be a token in it, wherever it is.
+            let access_token = Member::Other;
+            Self { access_token, error: error.unwrap_or_default(), ..Self::default() }
         })
     }
 
@@ -121,6 +126,10 @@ impl Members {
     }
 }
 
+fn is_form_of_an_error(text: &str) -> bool {
+    form_urlencoded::parse(text.as_bytes()).any(|(name, _)| name == "error")
+}
+
 const TWICE: &str = "JSON that has a member twice";
 
 fn broken(error: serde_json::Error) -> Unreadable {
@@ -142,6 +151,7 @@ impl Member {
         }
         match serde_json::from_str(value) {
             Ok(Value::String(text)) => Self::Text(text),
+            Ok(Value::Null) => Self::Absent,
             Ok(Value::Bool(false)) => Self::False,
             Ok(Value::Array(list)) => Self::List(
                 list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),

@@ -1,4 +1,8 @@
-use super::{attempt::Attempt, draft::Draft, secret::Secret};
+use super::{
+    attempt::Attempt,
+    draft::{Draft, Shape},
+    secret::Secret,
+};
 use crate::error::TokenError;
 
 /// Names that stand for the grant, the client and the scope.
@@ -55,13 +59,24 @@ impl Params {
         })
     }
 
-    pub(super) fn apply<'a>(&'a self, attempt: Attempt<'a>, draft: &mut Draft<'a>) {
+    pub(super) fn apply<'a>(
+        &'a self,
+        attempt: Attempt<'a>,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), TokenError> {
         for (name, value) in &self.pairs {
             match value {
                 Value::Plain(value) => draft.param(name, &**value),
+                Value::Secret(_) if draft.shape() == Shape::Query => {
+                    return Err(TokenError::config(
+                        "a secret parameter is not sent in a URL, use `secret_param` \
+                         without `params_in_query`",
+                    ));
+                }
                 Value::Secret(value) => draft.secret_param(name, attempt.opened.text(value)),
             }
         }
+        Ok(())
     }
 
     fn check(&self, name: &str) -> Result<(), TokenError> {

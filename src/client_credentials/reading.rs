@@ -45,4 +45,10 @@ impl Reading {
             || self.unit != Unit::Seconds
             || self.zero != Zero::AtOnce
     }
+
+    /// How failed answers are read: as all of them, but for where a token is not to be shown.
+    pub(super) fn of_failures(&self) -> Self {
+        let access_token = self.access_token.clone().filter(|place| !place.is_root());
+        Self { access_token, ..Self::default() }
+    }
 }

@@ -81,10 +81,12 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, transient: bool) -> Cow<'_, str> {
+    fn advice(&self, transient: bool) -> Cow<'static, str> {
         let advice = match (self.code.as_deref(), self.status.as_u16()) {
             _ if transient => "try again later",
-            (Some("invalid_client"), _) | (None, 401) => return (&*self.advice.client).into(),
+            (Some("invalid_client"), _) | (None, 401) => {
+                return self.advice.on_credentials(self.advice.client);
+            }
             (Some("invalid_grant"), _) => self.advice.grant,
             (Some("unauthorized_client"), _) => {
                 "check that the client may use this grant, and its secret"
@@ -95,12 +97,13 @@ impl Refusal {
             (Some("invalid_scope"), _) => "check the scope and that the client may have it",
             (Some("invalid_target"), _) => "check the `resource` and `audience` parameters",
             (Some("invalid_request"), _) => {
-                "check which parameters the issuer wants and how they are sent"
+                let advice = "check which parameters the issuer wants and how they are sent";
+                return self.advice.on_credentials(advice);
             }
             (Some("use_dpop_nonce"), _) => {
                 "register the client for bearer tokens: DPoP is not supported"
             }
-            (Some(_), 401) => return (&*self.advice.client).into(),
+            (Some(_), 401) => return self.advice.on_credentials(self.advice.client),
             (Some(_), _) => "check the client's registration at the issuer",
             (None, 300..400) => "configure the URL that it redirects to: no redirect is followed",
             (None, 400 | 415) => "check which parameters it wants and how they are sent",

@@ -21,6 +21,9 @@ use crate::error::TokenError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Parameters that stand for a way to authenticate, of which there is one (RFC 6749 section 2.3).
+const AUTHENTICATING: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+
 /// All that token requests are drawn up from, but where they go.
 pub(super) struct TokenRequest {
     pub(super) client_id: Secret,
@@ -94,6 +97,12 @@ impl TokenRequest {
         }
         let query = endpoint.query().unwrap_or_default();
         for (configured, _) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = AUTHENTICATING.iter().find(|name| **name == configured) {
+                return Err(TokenError::config(format!(
+                    "the token endpoint's URL has the parameter `{name}`, which authenticates the \
+                     client, leave it out there and choose a `ClientAuth`"
+                )));
+            }
             if let Some(name) = names.iter().find(|name| **name == configured) {
                 return Err(TokenError::config(format!(
                     "the token endpoint's URL has the parameter `{}` already, leave it out \
@@ -103,6 +112,26 @@ impl TokenRequest {
             }
         }
         draft.finish(endpoint, &self.headers).map(drop)
+    }
+
+    /// Finds names for parameters that are not sent.
+    pub(super) fn check_names(&self) -> Result<(), TokenError> {
+        let usual = Names::default();
+        let has_id =
+            self.auth.has_client_id_param() || self.client_id_place == ClientIdPlace::AuthAndParams;
+        if !has_id && self.names.client_id != usual.client_id {
+            return Err(TokenError::config(
+                "`client_id_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or call `client_id_in_body`",
+            ));
+        }
+        if !self.auth.has_client_secret_param() && self.names.client_secret != usual.client_secret {
+            return Err(TokenError::config(
+                "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or choose `ClientAuth::post`",
+            ));
+        }
+        Ok(())
     }
 
     /// What has to be opened for a request.
@@ -136,7 +165,11 @@ impl TokenRequest {
     ) -> Result<Drawn, TokenError> {
         let (audience, auth) = (place.audience(), self.auth_at(place));
         let attempt = self.attempt(&audience, opened, now);
-        let advice = Advice { client: auth.advice(attempt), grant: self.grant.advice() };
+        let advice = Advice {
+            client: auth.advice(),
+            grant: self.grant.advice(),
+            encoding: auth.advice_on_encoding(attempt),
+        };
         let draft = self.draft(auth, attempt)?;
         let (request, redactor) = draft.finish(&place.endpoint, &self.headers)?;
         Ok(Drawn { request, redactor, advice })
@@ -172,9 +205,15 @@ impl TokenRequest {
         attempt: Attempt<'a>,
     ) -> Result<Draft<'a>, TokenError> {
         if attempt.client_id.is_empty() && self.needs_client_id() {
-            return Err(TokenError::config(
-                "the client id is empty, pass the one that the issuer has registered",
-            ));
+            return Err(TokenError::config(match self.client_id_place {
+                ClientIdPlace::Auth => {
+                    "the client id is empty, pass the one that the issuer has registered"
+                }
+                ClientIdPlace::AuthAndParams => {
+                    "the client id that `client_id_in_body` sends is empty, pass the one that the \
+                     issuer has registered"
+                }
+            }));
         }
         let mut draft = Draft::new(self.shape);
         draft.headers.insert(ACCEPT, JSON);
@@ -191,7 +230,7 @@ impl TokenRequest {
         if let Some(scope) = &self.scope {
             draft.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
         }
-        self.params.apply(attempt, &mut draft);
+        self.params.apply(attempt, &mut draft)?;
         Ok(draft)
     }
 

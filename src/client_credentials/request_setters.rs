@@ -64,7 +64,8 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// # Errors
     ///
-    /// As for [`param`](Self::param).
+    /// As for [`param`](Self::param). Together with [`params_in_query`](Self::params_in_query) it is
+    /// refused.
     pub fn secret_param(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         if let Err(problem) = self.request.params.push_secret(name.into(), value.into()) {
             self.keep(problem);
@@ -108,7 +109,8 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// # Errors
     ///
-    /// [`build`](Self::build) refuses an empty name, and one that is sent anyway.
+    /// [`build`](Self::build) refuses an empty name, one that is sent anyway, and one for a
+    /// parameter that the [`ClientAuth`](crate::ClientAuth) does not send.
     pub fn client_id_name(mut self, name: impl Into<String>) -> Self {
         self.request.names.client_id = self.named(name);
         self
@@ -153,8 +155,9 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses it together with what has to be in a body:
-    /// [`ClientAuth::post`](crate::ClientAuth::post), assertions, and
-    /// [`legacy_password_grant`](Self::legacy_password_grant).
+    /// [`ClientAuth::post`](crate::ClientAuth::post), assertions,
+    /// [`legacy_password_grant`](Self::legacy_password_grant) and
+    /// [`secret_param`](Self::secret_param).
     pub fn params_in_query(self) -> Self {
         self.shape(Shape::Query)
     }
@@ -162,9 +165,10 @@ impl<C> ClientCredentialsBuilder<C> {
     /// **Legacy:** sends a `GET` with all parameters in the query, which RFC 6749 section 3.2
     /// forbids.
     ///
-    /// With [`ClientAuth::legacy_query`](crate::ClientAuth::legacy_query) or
-    /// [`legacy_password_grant`](Self::legacy_password_grant) the secret is in the URL, and in the
-    /// logs of every proxy and server on the way.
+    /// With [`ClientAuth::legacy_query`](crate::ClientAuth::legacy_query),
+    /// [`legacy_password_grant`](Self::legacy_password_grant) or
+    /// [`secret_param`](Self::secret_param) the secret is in the URL, and in the logs of every proxy
+    /// and server on the way.
     ///
     /// # Errors
     ///

@@ -78,20 +78,18 @@ impl Reader<'_> {
     }
 
     fn refusal(&self, head: &Parts, body: &[u8]) -> TokenError {
-        let refusal = self.bare_refusal(head.status);
+        let error = self.bare_refusal(head.status).into_error();
         if head.status.is_redirection() {
-            return refusal.into_error();
+            return error;
         }
         if let Some(coding) = self.content_coding(head) {
-            let unread = format!("the body of the answer is encoded as `{coding}`");
-            return refusal.into_error().with_source(unread);
+            return error.with_source(format!("the body of the answer is encoded as `{coding}`"));
         }
-        let members = Members::read_leniently(body);
+        let members = Members::read_leniently(body, self.reading);
         if let Ok(Some(code)) = error_code(&members.error) {
-            return refusal.because(code, &members.error_description, &self.redactor).into_error();
+            return self.coded_refusal(head.status, code, &members);
         }
-        let error = refusal.into_error();
-        match self.excerpt(body) {
+        match self.excerpt(body, &members) {
             Some(excerpt) => error.with_source(format!("the body of the answer is {excerpt}")),
             None => error,
         }
@@ -140,9 +138,11 @@ impl Reader<'_> {
     }
 
     /// An error in a vendor's own words, unless a token may be among them.
-    fn excerpt(&self, body: &[u8]) -> Option<String> {
+    fn excerpt(&self, body: &[u8], members: &Members) -> Option<String> {
         let text = std::str::from_utf8(body).ok()?.trim();
-        let may_have_token = text.to_ascii_lowercase().contains("token") || text.contains("eyJ");
+        let may_have_token = !matches!(members.access_token, Member::Absent)
+            || text.to_ascii_lowercase().contains("token")
+            || text.contains("eyJ");
         (text.starts_with('{') && !may_have_token).then(|| self.redactor.excerpt(text))
     }
 }

@@ -11,7 +11,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// or rename it: `/data/token`. The empty pointer stands for an answer that is nothing but the
     /// token, as a JSON string or as it is. The default is `/access_token`.
     ///
-    /// An `error` beside a token still wins over it.
+    /// An `error` still wins over a token, be it in JSON or in a form.
     ///
     /// # Errors
     ///

@@ -13,8 +13,10 @@ const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 /// `None` for what is no such value.
 pub(super) fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = text(headers, RETRY_AFTER)?;
-    let delay = if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        Duration::from_secs(value.parse().ok()?)
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let delay = if is_number {
+        // What fails is only too large.
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
         let then = httpdate::parse_http_date(value).ok()?;
         let sent = text(headers, DATE).and_then(|date| httpdate::parse_http_date(date).ok());
@@ -45,7 +47,8 @@ mod tests {
         assert_eq!(read(&text(" 7 ")), Some(7));
         assert_eq!(read(&text("0")), Some(0));
         assert_eq!(read(&text("9999999999")), Some(i32::MAX as u64));
-        for garbage in ["", "-5", "+5", "1.5", "soon", "99999999999999999999"] {
+        assert_eq!(read(&text("99999999999999999999")), Some(i32::MAX as u64));
+        for garbage in ["", "-5", "+5", "1.5", "soon", "9999999999999999999x"] {
             assert_eq!(read(&text(garbage)), None, "{garbage}");
         }
         let then = date(1_060).expect("a date");

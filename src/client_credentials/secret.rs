@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, fs,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -11,6 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::redactor::Redactor;
 use crate::error::{BoxError, Kind, TokenError};
+
+/// The most that a file may hold, in bytes.
+const LARGEST: u64 = 64 * 1024;
 
 /// A text that the client proves itself with: a secret, a password, a key, an assertion, or the id
 /// that belongs to it.
@@ -53,7 +56,9 @@ impl Secret {
     /// file may be replaced as Kubernetes does it, by moving a symbolic link.
     ///
     /// A file that is missing, empty or not in UTF-8 is a [transient](TokenError::is_transient)
-    /// error, and is read once more shortly after, as it may be about to be replaced.
+    /// error, and is read once more shortly after, as it may be about to be replaced. What is no
+    /// regular file, or larger than 64 KiB, is not read and [an error](TokenError::is_config) that
+    /// stays.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { source: Source::File(Arc::new(path.into())) }
     }
@@ -108,7 +113,7 @@ impl Secret {
             Source::File(path) => {
                 let at = path.clone();
                 let read = tokio::task::spawn_blocking(move || read_file(&at)).await;
-                read.unwrap_or_else(|error| Err(io::Error::other(error)))
+                read.unwrap_or_else(|error| Err(error.into()))
                     .map_err(|error| unread(&format!("the file `{}`", path.display()), error))
             }
             Source::Closure(read) => read().await,
@@ -125,12 +130,21 @@ impl Secret {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<SecretString> {
-    let text = SecretString::from(std::fs::read_to_string(path)?);
+fn read_file(path: &Path) -> Result<SecretString, BoxError> {
+    let metadata = fs::metadata(path)?;
+    // Not even opened: a pipe would wait for someone to write to it.
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        let message = format!(
+            "`{}` is no regular file of at most 64 KiB, name the file that holds just the secret",
+            path.display()
+        );
+        return Err(TokenError::config(message).into());
+    }
+    let text = SecretString::from(fs::read_to_string(path)?);
     let text = text.expose_secret();
     // Some editors begin a file with a byte order mark.
     match text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']) {
-        "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty")),
+        "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty").into()),
         trimmed => Ok(trimmed.into()),
     }
 }

@@ -57,6 +57,14 @@ fn what_cannot_work_is_refused_when_it_is_built() {
             credentials().legacy_password_grant("me", SECRET).params_in_query().build(),
         ),
         ("an empty username", credentials().legacy_password_grant("", SECRET).build()),
+        ("two grants", {
+            let builder = credentials().legacy_password_grant("me", SECRET);
+            builder.jwt_bearer_grant(Secret::from("a.b.c")).build()
+        }),
+        ("a grant twice", {
+            let builder = credentials().legacy_password_grant("me", SECRET);
+            builder.legacy_password_grant("you", SECRET).build()
+        }),
         ("an empty grant type", credentials().grant_type("").build()),
         ("no name for the id", credentials().client_id_name("").build()),
         ("no name for the secret", credentials().client_secret_name("").build()),
@@ -83,6 +91,9 @@ fn what_cannot_work_is_refused_when_it_is_built() {
         ("a secret parameter twice", {
             credentials().secret_param("a", "SENSITIVE").param("a", "b").build()
         }),
+        ("a secret parameter in the query", {
+            credentials().secret_param("a", "SENSITIVE").params_in_query().build()
+        }),
         ("a secret grant", credentials().secret_param("grant_type", "SENSITIVE").build()),
         ("an empty header", with(ClientAuth::header(" ")).build()),
         ("a header of two lines", with(ClientAuth::header("Key SENSITIVE\r\nx: y")).build()),
@@ -100,6 +111,69 @@ fn what_cannot_work_is_refused_when_it_is_built() {
             "{what}: {error:?}"
         );
     }
+}
+
+#[test]
+fn what_authenticates_the_client_is_not_in_the_url_that_is_configured() {
+    for auth in [ClientAuth::basic(SECRET), ClientAuth::legacy_query(SECRET), ClientAuth::none()] {
+        for name in ["client_secret", "client_assertion", "client_assertion_type"] {
+            let url = format!("{URL}?a=b&{name}=SENSITIVE");
+            let error =
+                ClientCredentials::builder(TokenEndpoint::default(), url, "client", auth.clone())
+                    .build()
+                    .expect_err(name);
+            assert!(error.is_config() && error.to_string().contains(name), "{error:?}");
+            assert!(!shown(&error).contains("SENSITIVE"), "{error:?}");
+        }
+    }
+    let error = TokenEndpoint::default().at(&format!("{URL}?client_secret=a")).build().unwrap_err();
+    assert!(error.to_string().contains("`ClientAuth`"), "{error}");
+}
+
+#[test]
+fn a_url_may_name_the_client_and_the_grant_by_itself() {
+    let credentials = TokenEndpoint::default().at(&format!("{URL}?client_id=a&grant_type=b"));
+    assert!(credentials.no_grant_type().build().is_ok());
+}
+
+#[test]
+fn a_name_for_a_parameter_that_is_not_sent_is_refused() {
+    let by = |auth| ClientCredentials::builder(TokenEndpoint::default(), URL, "client", auth);
+    let header = || ClientAuth::header("ID x");
+    let assertion = || ClientAuth::assertion(Secret::from("a.b.c"));
+    for (setter, builder) in [
+        ("client_id_name", by(ClientAuth::basic(SECRET)).client_id_name("id")),
+        ("client_id_name", by(ClientAuth::basic_unencoded(SECRET)).client_id_name("id")),
+        ("client_id_name", by(header()).client_id_name("id")),
+        ("client_secret_name", by(ClientAuth::basic(SECRET)).client_secret_name("key")),
+        ("client_secret_name", by(header()).client_secret_name("key")),
+        ("client_secret_name", by(assertion()).client_secret_name("key")),
+        ("client_secret_name", by(ClientAuth::none()).client_secret_name("key")),
+    ] {
+        let error = builder.build().expect_err(setter);
+        assert!(error.is_config() && error.to_string().contains(setter), "{error:?}");
+    }
+    for builder in [
+        by(ClientAuth::basic(SECRET)).client_id_name("id").client_id_in_body(),
+        by(ClientAuth::post(SECRET)).client_id_name("id").client_secret_name("key"),
+        by(ClientAuth::legacy_query(SECRET)).client_id_name("id").client_secret_name("key"),
+        by(assertion()).client_id_name("id"),
+        by(ClientAuth::none()).client_id_name("id"),
+        ClientCredentials::discover(TokenEndpoint::default(), URL, "client", SECRET)
+            .client_id_name("id")
+            .client_secret_name("key")
+            .pick_auth_method(),
+    ] {
+        builder.build().unwrap();
+    }
+}
+
+#[test]
+fn an_empty_id_for_the_body_is_told_with_what_puts_it_there() {
+    let auth = ClientAuth::header("Key x");
+    let builder = ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth);
+    let error = builder.client_id_in_body().build().expect_err("an empty id");
+    assert!(error.to_string().contains("`client_id_in_body`"), "{error}");
 }
 
 #[test]

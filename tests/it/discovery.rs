@@ -162,6 +162,16 @@ async fn an_issuer_that_is_down_is_asked_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_of_this_crate_while_metadata_is_read_is_the_source() {
+    let inner = TokenError::refused(format!("at {OAUTH}?key=SENSITIVE"));
+    let (outcome, urls) = fetch([Answer::Error(inner.into())], as_it_is).await;
+    let error = outcome.unwrap_err();
+    assert!(error.is_refused() && urls.len() == 1, "{error:?}");
+    assert!(error.to_string().contains(OAUTH), "{error}");
+    assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
+}
+
+#[tokio::test(start_paused = true)]
 async fn metadata_is_read_again_after_a_refusal_and_kept_if_it_cannot_be() {
     let refused = || json(401, r#"{"error":"invalid_client"}"#);
     let moved = format!(r#"{{"issuer":"{ISSUER}","token_endpoint":"{TOKEN}/2"}}"#);

@@ -41,6 +41,15 @@ async fn the_usual_fields_stay_where_no_other_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn null_is_nothing_wherever_it_is() {
+    let body = r#"{"access_token":"tok","type":null,"life":null}"#;
+    let set = |credentials: Builder| credentials.token_type_at("/type").expires_in_at("/life");
+    assert_eq!(read(body, set).await.unwrap().lifetime(), None);
+    let error = read(body, |credentials| credentials.token_at("/life")).await.unwrap_err();
+    assert!(error.to_string().contains("no `access_token`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bare_token_is_a_json_string_or_the_text_itself() {
     for body in ["\"t-o.k\"", "t-o.k", " t-o.k\r\n", "\u{feff}t-o.k"] {
         let token = read(body, |credentials| credentials.token_at("")).await.unwrap();
@@ -49,6 +58,18 @@ async fn a_bare_token_is_a_json_string_or_the_text_itself() {
     for body in ["", "\"\"", "<html>", "{}", "[]", "[\"tok\"]", "{\"access_token\":\"tok\"}"] {
         let error = read(body, |credentials| credentials.token_at("")).await.unwrap_err();
         assert!(error.is_malformed(), "{body}: {error:?}");
+    }
+    for body in ["null", "true", " false\n", "error", "error=a&error=b"] {
+        let error = read(body, |credentials| credentials.token_at("")).await.expect_err(body);
+        assert!(error.is_malformed(), "{body}: {error:?}");
+    }
+    for body in ["error=invalid_scope&error_description=x", "a=b&error=invalid_scope"] {
+        let error = read(body, |credentials| credentials.token_at("")).await.expect_err(body);
+        assert_eq!(error.code(), Some("invalid_scope"), "{body}");
+    }
+    for body in ["12345", "nullable", "error.t-o.k", "errors=1", "dG9r=="] {
+        let token = read(body, |credentials| credentials.token_at("")).await.expect(body);
+        assert_eq!(token.expose(), body);
     }
     let error = read("not a token", |credentials| credentials.token_at("")).await.unwrap_err();
     assert!(error.is_invalid_token(), "{error:?}");
@@ -78,6 +99,45 @@ async fn an_error_wins_over_a_token_wherever_that_is() {
     let error = read(body, |credentials| credentials.token_at("/t")).await.unwrap_err();
     assert_eq!((error.code(), error.is_refused()), (Some("invalid_scope"), true));
     assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_in_a_failed_answer_is_not_shown_wherever_it_is() {
+    for body in [
+        r#"{"data":{"value":"SENSITIVE"}}"#,
+        r#"{"data":{"value":{"t":"SENSITIVE"}}}"#,
+        r#"{"data":{"value":"SENSITIVE","value":"SENSITIVE"}}"#,
+        r#"{"data":{"value":"SENSITIVE"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"message":"SENSITIVE is of no use"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"error":"no SENSITIVE"}"#,
+        r#"{"data":{"value":"SENSITIVE"},"error":"x","error_description":"not SENSITIVE"}"#,
+    ] {
+        let error = failure(body, "/data/value").await;
+        assert!(error.is_refused(), "{body}: {error:?}");
+        assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_answer_without_a_token_says_what_is_wrong_wherever_that_would_be() {
+    for place in ["", "/data/value"] {
+        for body in [
+            r#"{"error":"invalid_scope","error_description":"no such scope"}"#,
+            "error=invalid_scope&error_description=no+such+scope",
+        ] {
+            let error = failure(body, place).await;
+            assert_eq!(error.code(), Some("invalid_scope"), "{body}");
+            assert_eq!(error.description(), Some("no such scope"), "{body}");
+        }
+        let error = failure(r#"{"message":"no such client","data":null}"#, place).await;
+        assert!(shown(&error).contains("no such client"), "{}", shown(&error));
+    }
+}
+
+async fn failure(body: &str, token_at: &str) -> TokenError {
+    let endpoint = TokenEndpoint::new([json(400, body)]);
+    let credentials = endpoint.credentials().token_at(token_at).build().unwrap();
+    TokenCache::new(credentials).token().await.expect_err(body)
 }
 
 #[tokio::test(start_paused = true)]

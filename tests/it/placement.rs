@@ -127,3 +127,13 @@ async fn a_secret_parameter_is_sent_like_any_other() {
          &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&subject_token=a.b.c"
     );
 }
+
+#[tokio::test]
+async fn a_secret_parameter_is_in_the_url_of_a_legacy_get() {
+    let wire = Wire::open().await;
+    let login = at(&wire, "id", ClientAuth::none()).secret_param("key", "k").legacy_get();
+    assert_eq!(
+        sent(&wire, login).await.target,
+        "/token?grant_type=client_credentials&client_id=id&key=k"
+    );
+}

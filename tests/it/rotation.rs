@@ -127,6 +127,38 @@ async fn a_secret_that_cannot_be_read_is_an_error_that_may_pass() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_file_of_a_secret_is_not_read() {
+    let large = File::holding(&"x".repeat(64 * 1024 + 1));
+    let directory = std::env::temp_dir();
+    let device = cfg!(unix).then(|| PathBuf::from("/dev/null"));
+    for path in [large.0.clone(), directory].into_iter().chain(device) {
+        let endpoint = TokenEndpoint::default();
+        let error =
+            tokens(&endpoint, "id", Secret::file(&path)).token().await.expect_err("a secret");
+        assert!(error.is_config() && endpoint.requests() == 0, "{error:?}");
+        assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_symbolic_link_is_followed_as_kubernetes_makes_them() {
+    let endpoint = TokenEndpoint::new([short(), short()]);
+    let (first, second) = (File::holding("first"), File::holding("second"));
+    let link = File(first.0.with_extension("link"));
+    std::os::unix::fs::symlink(&first.0, &link.0).unwrap();
+    let tokens = tokens(&endpoint, "id", ClientAuth::post(Secret::file(&link.0)));
+    tokens.token().await.unwrap();
+    assert!(endpoint.last_request().body().ends_with(b"client_secret=first"));
+
+    let next = File(second.0.with_extension("link"));
+    std::os::unix::fs::symlink(&second.0, &next.0).unwrap();
+    std::fs::rename(&next.0, &link.0).unwrap();
+    tokens.token().await.unwrap();
+    assert!(endpoint.last_request().body().ends_with(b"client_secret=second"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closures_own_refusal_arrives_as_it_is() {
     let endpoint = TokenEndpoint::default();
     let refused = || Secret::from_fn(async || Err::<String, _>(TokenError::refused("sealed")));

@@ -141,6 +141,33 @@ async fn a_client_that_wants_the_very_token_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_of_this_crate_is_redacted_like_any_other_of_the_client() {
+    for inner in [
+        TokenError::unavailable(format!("no answer to {SECRET}")),
+        TokenError::unavailable(Failed(format!("in {URL}?key=SENSITIVE").into())),
+    ] {
+        let failed = || Answer::Error(Failed(inner.clone().into()).into());
+        let endpoint = TokenEndpoint::new([failed(), failed()]);
+        let error = endpoint.tokens().token().await.expect_err("a token");
+        assert!(error.is_transient() && endpoint.requests() == 2, "{error:?}");
+        assert!(error.to_string().contains(URL), "{error}");
+        let shown = shown(&error);
+        assert!(!shown.contains(SECRET) && !shown.contains("SENSITIVE"), "{shown}");
+        assert!(shown.contains("[redacted]"), "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_this_crate_without_a_secret_is_the_source() {
+    let inner = TokenError::unavailable("busy").retry_in(Duration::from_secs(7));
+    let endpoint = TokenEndpoint::new([Answer::Error(inner.into())]);
+    let error = endpoint.tokens().token().await.expect_err("a token");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    let source = error.source().and_then(|source| source.downcast_ref::<TokenError>());
+    assert_eq!(source.unwrap().source().unwrap().to_string(), "busy");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_waits_for_the_token_it_fetches_is_found_out() {
     let authorized = Arc::new(OnceLock::<BearerAuth<TokenEndpoint>>::new());
     let client = {

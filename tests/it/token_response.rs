@@ -157,6 +157,8 @@ async fn a_token_in_an_answer_that_is_not_2xx_is_neither_used_nor_shown() {
         r#"{"access_token":"eyJh.SENSITIVE","token_type":"Bearer"}"#,
         r#"{"data":{"value":"eyJh.SENSITIVE"}}"#,
         r#"{"accessToken":"SENSITIVE"}"#,
+        r#"{"access_token":"SENSITIVE","error":"x","error_description":"not SENSITIVE"}"#,
+        r#"{"access_to\u006ben":"SENSITIVE","message":"not SENSITIVE"}"#,
     ] {
         let error = error([json(400, body)]).await;
         assert!(error.is_refused(), "{error:?}");
@@ -217,6 +219,7 @@ async fn a_refusal_says_what_to_do_next() {
         (401, r#"{"error":"invalid_client"}"#, "basic_unencoded"),
         (401, "", "basic_unencoded"),
         (400, r#"{"error":"invalid_scope"}"#, "check the scope"),
+        (400, r#"{"error":"invalid_request"}"#, "basic_unencoded"),
         (404, "<html>", "check its URL"),
         (307, "", "redirect"),
         (200, "<html>", "HTML"),
