@@ -54,6 +54,13 @@ use crate::{
 /// The layer is cheap to clone and its services share the token. They are `Send`, `Sync` and
 /// `Clone` if the inner service is.
 ///
+/// # What it costs
+///
+/// A request whose token is good reads one clock and shares the value of the header. It takes no
+/// lock and allocates nothing but its copy for a second attempt, whose cost
+/// [depends on the policy](crate::replay). Once a second, one of these requests takes a lock and
+/// allocates a few words, to compare the clocks. The setters below say so if they add to that.
+///
 #[doc = include_str!("docs/clients.md")]
 #[doc = include_str!("docs/stack.md")]
 #[derive(Clone, Debug)]
@@ -104,7 +111,8 @@ impl<R> BearerAuthLayer<R> {
     /// Sends a request once more if `clone` gave a body for that, which it is asked for before the
     /// first attempt. The clone must be the whole body.
     ///
-    /// For a body type that is not `Clone`, but has bodies that can be cloned.
+    /// For a body type that is not `Clone`, but has bodies that can be cloned. `clone` is called for
+    /// every request.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -139,7 +147,8 @@ impl<R> BearerAuthLayer<R> {
     }
 
     /// Decides what is a refused token. Default:
-    /// [`rejection::unauthorized`](crate::rejection::unauthorized).
+    /// [`rejection::unauthorized`](crate::rejection::unauthorized), which looks at the headers of a
+    /// 401 alone. `rejected` is called for every response.
     ///
     /// ```
     /// # use tower_bearer::{BearerAuthLayer, Token, fetch_fn, rejection};
@@ -163,6 +172,8 @@ impl<R> BearerAuthLayer<R> {
     /// `:443` is the default. A request whose URI has no scheme and host belongs to the inner
     /// client's own target and gets the token. Default: every origin.
     ///
+    /// Each request's origin is compared with these in turn, without an allocation.
+    ///
     /// # Errors
     ///
     /// [`is_config`](TokenError::is_config) if an origin has a path, a query or a user, or is
@@ -180,7 +191,8 @@ impl<R> BearerAuthLayer<R> {
     }
 
     /// Sends the token over plain `http` too, where anyone on the way can read it (RFC 6750
-    /// section 5.3 forbids that). Default: only to this machine itself.
+    /// section 5.3 forbids that). Default: only to this machine itself, for which the host of a
+    /// request to plain `http` is looked at.
     pub fn allow_http(self) -> Self {
         self.change(|settings| settings.target.allow_http = true)
     }
@@ -191,7 +203,8 @@ impl<R> BearerAuthLayer<R> {
     /// the `token_prefix` of `ClientCredentialsBuilder`.
     ///
     /// It is then this header that a caller may have set already, and `Authorization` is none of
-    /// the layer's business.
+    /// the layer's business. A name that the `http` crate has no constant for costs each request a hash
+    /// over its bytes, twice, or once with [`overwrite`](Self::overwrite).
     ///
     /// What follows redirects *inside* of this layer, as reqwest does by itself, takes
     /// `Authorization` off at another origin, but no header that it does not know. With a header of

@@ -40,6 +40,8 @@ pub fn unauthorized(status: StatusCode, headers: &HeaderMap) -> bool {
 /// HTTP/2 protocol). Where there is a `grpc-status`, the HTTP status does not count; where there is
 /// none, it does: a proxy's 401 is a refused token too.
 ///
+/// Costs each response one more look at its headers.
+///
 /// A status in the trailers is not seen: by then the response is the caller's. So a token that is
 /// refused after a call has begun to answer is neither renewed nor the call repeated.
 pub fn grpc(status: StatusCode, headers: &HeaderMap) -> bool {

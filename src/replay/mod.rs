@@ -7,10 +7,11 @@
 //! | --- | --- | --- | --- |
 //! | [`CloneBody`] | default | `Clone` | a clone of the body |
 //! | [`TryClone`] | [`try_clone`] | any, some can be cloned | a call of your function |
-//! | [`Buffered`] | [`buffered`] | any that can hold another body | a few allocations, up to `limit` bytes |
+//! | [`Buffered`] | [`buffered`] | any that can hold another body | two allocations, those of your function, up to `limit` bytes |
 //! | [`NoReplay`] | [`no_replay`] | any | nothing; nothing is sent twice |
 //!
-//! Each but `NoReplay` clones the head of a request too, if it keeps the body.
+//! Where the body is kept, the head of the request and the inner service are cloned too: two
+//! allocations if the request has headers, and what the service's `Clone` does.
 //!
 //! [`try_clone`]: crate::BearerAuthLayer::try_clone
 //! [`buffered`]: crate::BearerAuthLayer::buffered
@@ -48,7 +49,8 @@ pub trait Replay<B>: Sealed<B> {}
 /// Clones the body before the first attempt. The default; for bodies that are cheap to clone,
 /// such as `Full<Bytes>`.
 ///
-/// Costs a clone of the request for every request, whether it is sent again or not.
+/// Costs a clone of the request and of the inner service for every request, whether it is sent again
+/// or not.
 ///
 /// Another body does not compile:
 ///
@@ -97,8 +99,8 @@ impl<B: Clone> Sealed<B> for CloneBody {
 /// [`try_clone`](crate::BearerAuthLayer::try_clone).
 ///
 /// For a body type that is not `Clone` because it may hold a stream, where most requests have no
-/// stream in it. Costs what the function costs, for every request, and a clone of the head of
-/// those that it clones.
+/// stream in it. Costs what the function costs, for every request, and a clone of the head and of
+/// the inner service for those that it clones.
 #[derive(Clone, Copy)]
 pub struct TryClone<F> {
     clone: F,
@@ -153,7 +155,8 @@ impl<F> fmt::Debug for TryClone<F> {
 /// For any other: less than 512 bytes in two allocations, what your function allocates, and while
 /// the body is kept two uncontended locks for each frame and a list of the frames. That list has
 /// 32 bytes for each, and doubles as it grows. So where frames are of a few bytes it is larger than
-/// what they hold; empty frames are not kept.
+/// what they hold; empty frames are not kept. A body that turns out to exceed the limit costs one more
+/// allocation, and from there on nothing.
 ///
 /// # A refusal that comes early
 ///
@@ -253,7 +256,8 @@ impl<B, F: FnOnce(ReplayBody<B>) -> B + Send> Later<B> for EmptyAgain<F> {
 }
 
 /// Keeps nothing and sends nothing twice. A refused token is still renewed, for the next
-/// request. Works with any body and costs nothing.
+/// request. Works with any body and costs nothing: no part of the request is cloned, nor the inner
+/// service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoReplay;
 
