@@ -22,7 +22,10 @@ use tokio::time::advance;
 use tower::Layer;
 use tower_bearer::{BearerAuthLayer, TokenCache};
 use tracing::Level;
-use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
+use tracing_subscriber::{
+    fmt::{MakeWriter, format::FmtSpan},
+    layer::{self, SubscriberExt},
+};
 
 use support::*;
 
@@ -249,4 +252,27 @@ async fn fetches_rejections_and_kept_tokens_are_counted() {
     assert_eq!(metrics.value("tower_bearer_kept_token_uses_total{cache=orders}"), 2.0);
     let left = metrics.value("tower_bearer_token_expires_in_seconds{cache=orders}");
     assert!((24.0..26.0).contains(&left), "{left}");
+}
+
+/// An exporter of metrics or logs may need a token of its own.
+#[tokio::test(start_paused = true)]
+async fn who_is_told_may_use_the_cache() {
+    struct Peeks(TokenCache);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Peeks {
+        fn on_event(&self, _: &tracing::Event<'_>, _: layer::Context<'_, S>) {
+            self.0.peek().unwrap();
+        }
+    }
+    let _alone = ALONE.lock().await;
+    let tokens = TokenCache::new(Issuer::of(seconds(300)));
+    let token = tokens.token().await.unwrap();
+    tokens.reject(&token);
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let peeks = tracing_subscriber::registry().with(Peeks(tokens.clone()));
+        let _guard = tracing::subscriber::set_default(peeks);
+        // Without a runtime the refused token is kept, which is told.
+        done.send(tokio_test::task::spawn(tokens.token()).poll().is_ready())
+    });
+    assert!(end.recv_timeout(Duration::from_secs(10)).expect("a deadlock, or a panic"));
 }

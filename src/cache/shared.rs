@@ -124,7 +124,8 @@ impl Shared {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                let kept = self.fallback(self.lock().current.clone());
+                let current = self.lock().current.clone();
+                let kept = self.fallback(current);
                 return kept.map_or(Look::Fail(error), Look::Use);
             }
         };
@@ -345,9 +346,10 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let current = self.lock().current.as_ref().map(|entry| entry.token.clone());
         f.debug_struct("TokenCache")
             .field("name", &self.name)
-            .field("current", &self.lock().current.as_ref().map(|entry| &entry.token))
+            .field("current", &current)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }

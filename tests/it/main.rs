@@ -20,6 +20,7 @@ mod placement;
 mod providers;
 mod readiness;
 mod redirect;
+mod reentry;
 mod rejection;
 mod replay;
 mod request;

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, Full};
 use tokio_test::{assert_pending, assert_ready, task};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::{
     BearerAuth, BearerAuthLayer, BoxError, NotReplayed, rejection,
     replay::{Buffered, ReplayBody},
@@ -440,4 +440,25 @@ fn a_response_future_can_be_sent_to_another_thread() {
     assert!(ready.poll().is_ready());
     drop(ready);
     is_send(&client.call(post(full("body"))));
+}
+
+/// Even if the caller holds on to the future.
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_is_gone_once_the_answer_is_there() {
+    for fails in [false, true] {
+        let api = service_fn(move |request: Request<Arc<()>>| async move {
+            drop(request);
+            tokio::task::yield_now().await;
+            if fails { Err(BoxError::from("broken")) } else { Ok(Response::new(())) }
+        });
+        let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(api);
+        for way in ["after a fetch", "at once"] {
+            let body = Arc::new(());
+            let request = Request::get("https://api.example.com/").body(body.clone()).unwrap();
+            let mut future = std::pin::pin!(client.call(request));
+            assert_eq!(Arc::strong_count(&body), 3, "{way}");
+            assert_eq!((&mut future).await.is_err(), fails, "{way}");
+            assert_eq!(Arc::strong_count(&body), 1, "{way}");
+        }
+    }
 }
