@@ -16,7 +16,7 @@ use std::{
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
 use tokio::runtime::Runtime;
-use tower::{Layer, Service};
+use tower::{Layer, Service, retry::RetryLayer};
 use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
 use tower_http::set_header::SetRequestHeaderLayer;
 
@@ -48,6 +48,8 @@ fn contended(c: &mut Criterion) {
     group.bench_function("fixed header", |b| {
         b.iter(|| hits(&runtime, fixed_header.clone()));
     });
+    let retry = RetryLayer::new(CloneAndRetry).layer(fixed_header);
+    group.bench_function("fixed header under Retry", |b| b.iter(|| hits(&runtime, retry.clone())));
     let layer = BearerAuthLayer::new(tokens);
     let once = layer.clone().no_replay().layer(Bare);
     group.bench_function("BearerAuth, no_replay", |b| b.iter(|| hits(&runtime, once.clone())));

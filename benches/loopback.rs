@@ -5,16 +5,21 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use http::{Request, request::Builder};
-use http_body_util::BodyExt;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::runtime::Runtime;
-use tower::{Layer, Service, ServiceExt};
-use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientCredentials,
-    testing::{AuthorizationServer, ProtectedApi},
+use std::{convert::Infallible, net::Ipv4Addr};
+
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
+use http::{Request, Response, request::Builder};
+use http_body_util::BodyExt;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tower::{Layer, Service, ServiceExt, retry::RetryLayer};
+use tower_bearer::{BearerAuthLayer, BoxError};
 use tower_http::set_header::SetRequestHeaderLayer;
 
 use support::*;
@@ -22,63 +27,74 @@ use support::*;
 const REQUESTS: u64 = 200;
 
 fn loopback(c: &mut Criterion) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let _guard = runtime.enter();
-    let issuer = runtime.block_on(AuthorizationServer::start()).unwrap();
-    issuer.token_lifetime(std::time::Duration::from_secs(86_400));
-    let api = runtime.block_on(ProtectedApi::start(&issuer)).unwrap();
+    // All on one thread: who is woken on which is not what is compared.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = runtime.block_on(serve());
     let http = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    let credentials =
-        ClientCredentials::builder(http.clone(), issuer.token_endpoint(), "id", "secret")
-            .build()
-            .unwrap();
-    let layer = BearerAuthLayer::new(credentials);
-    let tokens = layer.clone().layer(http.clone());
-    let url = api.url("/orders");
-    runtime.block_on(requests(tokens.clone(), || Request::get(&url), 1)).unwrap();
-    let token = api.requests()[0].headers[authorization()].clone();
+    let fixed_header =
+        SetRequestHeaderLayer::overriding(authorization(), fixed(40)).layer(http.clone());
+    let retry = RetryLayer::new(CloneAndRetry).layer(fixed_header.clone());
+    let layer = BearerAuthLayer::new(cached(40));
+    let once = layer.clone().no_replay().layer(http.clone());
+    let replayed = layer.layer(http.clone());
 
     let mut group = c.benchmark_group("loopback: hyper to hyper");
     group.throughput(Throughput::Elements(REQUESTS));
-    group.sample_size(40);
+    let token = fixed(40);
     let with_token = || Request::get(&url).header(authorization(), &token);
-    let fixed_header = SetRequestHeaderLayer::overriding(authorization(), token.clone());
-    bench(&mut group, &runtime, "bare", http.clone(), with_token);
-    bench(&mut group, &runtime, "fixed header", fixed_header.layer(http), || Request::get(&url));
-    bench(&mut group, &runtime, "BearerAuth", tokens, || Request::get(&url));
+    let without = || Request::get(&url);
+    bench(&mut group, &runtime, "bare", http, with_token);
+    bench(&mut group, &runtime, "fixed header", fixed_header, without);
+    bench(&mut group, &runtime, "fixed header under Retry", retry, without);
+    bench(&mut group, &runtime, "BearerAuth", replayed, without);
+    bench(&mut group, &runtime, "BearerAuth, no_replay", once, without);
     group.finish();
 }
 
+/// An API that answers at once to what has a token.
+async fn serve() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}/orders", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = service_fn(async |request: Request<hyper::body::Incoming>| {
+                let status =
+                    if request.headers().contains_key(authorization()) { 200 } else { 401 };
+                Ok::<_, Infallible>(
+                    Response::builder().status(status).body(Body::from("{}")).unwrap(),
+                )
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    url
+}
+
 fn bench<S, RB>(
-    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
+    group: &mut BenchmarkGroup<'_, WallTime>,
     runtime: &Runtime,
     name: &str,
     client: S,
     head: impl Fn() -> Builder,
 ) where
-    S: Service<Request<Body>, Response = http::Response<RB>> + Clone,
+    S: Service<Request<Body>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
     group.bench_function(name, |b| {
-        b.iter(|| runtime.block_on(requests(client.clone(), &head, REQUESTS)).unwrap());
+        b.iter(|| runtime.block_on(requests(client.clone(), &head)).unwrap());
     });
 }
 
-async fn requests<S, RB>(
-    mut client: S,
-    head: impl Fn() -> Builder,
-    count: u64,
-) -> Result<(), BoxError>
+async fn requests<S, RB>(mut client: S, head: impl Fn() -> Builder) -> Result<(), BoxError>
 where
-    S: Service<Request<Body>, Response = http::Response<RB>>,
+    S: Service<Request<Body>, Response = Response<RB>>,
     S::Error: Into<BoxError>,
     RB: http_body::Body,
     RB::Error: Into<BoxError>,
 {
-    for _ in 0..count {
+    for _ in 0..REQUESTS {
         let request = head().body(Body::default())?;
         let client = client.ready().await.map_err(Into::into)?;
         let response = client.call(request).await.map_err(Into::into)?;

@@ -80,13 +80,13 @@ impl<B> Service<Request<B>> for Bare {
 #[derive(Clone)]
 pub struct CloneAndRetry;
 
-impl<E> Policy<Request<Body>, Response<Body>, E> for CloneAndRetry {
+impl<RB, E> Policy<Request<Body>, Response<RB>, E> for CloneAndRetry {
     type Future = Ready<()>;
 
     fn retry(
         &mut self,
         _: &mut Request<Body>,
-        result: &mut Result<Response<Body>, E>,
+        result: &mut Result<Response<RB>, E>,
     ) -> Option<Self::Future> {
         matches!(result, Ok(response) if response.status() == 401).then(|| ready(()))
     }
