@@ -1,0 +1,121 @@
+//! What `buffered` costs a body while it streams, against the same body without the layer.
+
+#![expect(missing_docs, reason = "criterion's macros make a public function")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::{
+    cell::RefCell,
+    hint::black_box,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use tower::{Layer, Service, service_fn};
+use tower_bearer::{BearerAuthLayer, BoxError};
+use tower_http::set_header::SetRequestHeaderLayer;
+
+use support::*;
+
+const SIZES: [(&str, usize); 4] =
+    [("1 KiB", 1 << 10), ("64 KiB", 64 << 10), ("1 MiB", 1 << 20), ("16 MiB", 16 << 20)];
+
+/// As much as hyper gives at once.
+const FRAME: usize = 16 << 10;
+
+const ABOVE: usize = 32 << 20;
+const BELOW: usize = 512;
+
+/// Slices of one buffer.
+struct Slices {
+    data: Bytes,
+    hint: SizeHint,
+}
+
+impl http_body::Body for Slices {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let length = self.data.len().min(FRAME);
+        let data = (length > 0).then(|| self.data.split_to(length));
+        Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint.clone()
+    }
+}
+
+/// What a client does at least: copies the body to where the socket takes it from.
+async fn send(request: Request<BoxBody>) -> Result<Response<Body>, BoxError> {
+    thread_local! {
+        static SOCKET: RefCell<[u8; FRAME]> = const { RefCell::new([0; FRAME]) };
+    }
+
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            SOCKET.with_borrow_mut(|socket| {
+                socket[..data.len()].copy_from_slice(&data);
+                black_box(socket);
+            });
+        }
+    }
+    Ok(Response::new(Body::default()))
+}
+
+fn body(c: &mut Criterion) {
+    let layer = BearerAuthLayer::new(cached(40));
+    let within = layer.clone().buffered(ABOVE, BoxBody::new).layer(service_fn(send));
+    let over = layer.clone().buffered(BELOW, BoxBody::new).layer(service_fn(send));
+    let once = layer.no_replay().layer(service_fn(send));
+    let fixed_header =
+        SetRequestHeaderLayer::overriding(authorization(), fixed(40)).layer(service_fn(send));
+
+    let mut group = c.benchmark_group("body: read to its end");
+    for (size, length) in SIZES {
+        let data = Bytes::from(vec![b'a'; length]);
+        let streamed = || Slices { data: data.clone(), hint: SizeHint::default() };
+        let sized = || Slices { data: data.clone(), hint: SizeHint::with_exact(length as u64) };
+        let id = |name| BenchmarkId::new(name, size);
+
+        group.throughput(Throughput::Bytes(length as u64));
+        bench(&mut group, id("fixed header"), &fixed_header, streamed);
+        bench(&mut group, id("no_replay"), &once, streamed);
+        bench(&mut group, id("buffered, within the limit"), &within, streamed);
+        bench(&mut group, id("buffered, over the limit"), &over, streamed);
+        bench(&mut group, id("buffered, over the limit and says so"), &over, sized);
+    }
+    group.finish();
+}
+
+fn bench<S>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    id: BenchmarkId,
+    client: &S,
+    body: impl Fn() -> Slices,
+) where
+    S: Service<Request<BoxBody>, Error: std::fmt::Debug> + Clone,
+{
+    let mut client = client.clone();
+    let request = || request(8).map(|_| BoxBody::new(body()));
+    group.bench_function(id, |b| {
+        b.iter_batched(request, |request| call(&mut client, request), BatchSize::SmallInput);
+    });
+}
+
+criterion_group!(benches, body);
+criterion_main!(benches);
