@@ -1,11 +1,12 @@
 //! What `buffered` costs a body while it streams, against the same body without the layer.
 
-#![expect(missing_docs, reason = "criterion's macros make a public function")]
-
+#[path = "support/ratios.rs"]
+mod ratios;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::{
+    error::Error,
     hint::black_box,
     pin::Pin,
     sync::LazyLock,
@@ -14,8 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use criterion::{
-    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
-    measurement::WallTime,
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime,
 };
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
@@ -119,5 +119,6 @@ fn bench<S>(
     });
 }
 
-criterion_group!(benches, body);
-criterion_main!(benches);
+fn main() -> Result<(), Box<dyn Error>> {
+    ratios::run("body", body)
+}

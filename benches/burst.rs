@@ -1,12 +1,13 @@
 //! 10,000 callers on an empty cache, and 1,000 whose token was refused: how much longer they take
 //! than the issuer does, and how often it is asked.
 
-#![expect(missing_docs, reason = "criterion's macros make a public function")]
-
+#[path = "support/ratios.rs"]
+mod ratios;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -101,5 +102,6 @@ where
     started.elapsed()
 }
 
-criterion_group!(benches, burst);
-criterion_main!(benches);
+fn main() -> Result<(), Box<dyn Error>> {
+    ratios::run("burst", burst)
+}

@@ -1,11 +1,12 @@
 //! Hits from 8 tasks on 2 threads while a refresh swaps the token every millisecond.
 
-#![expect(missing_docs, reason = "criterion's macros make a public function")]
-
+#[path = "support/ratios.rs"]
+mod ratios;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use http::Request;
 use tokio::runtime::Runtime;
 use tower::{Layer, Service, retry::RetryLayer};
@@ -94,5 +95,6 @@ where
     });
 }
 
-criterion_group!(benches, contended);
-criterion_main!(benches);
+fn main() -> Result<(), Box<dyn Error>> {
+    ratios::run("contended", contended)
+}

@@ -1,14 +1,13 @@
 //! What a request costs while the token is good, against what one could put there by hand.
 
-#![expect(missing_docs, reason = "criterion's macros make a public function")]
-
+#[path = "support/ratios.rs"]
+mod ratios;
 #[path = "support/mod.rs"]
 mod support;
 
-use criterion::{
-    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
-    measurement::WallTime,
-};
+use std::error::Error;
+
+use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, measurement::WallTime};
 use http::Request;
 use tower::Service;
 
@@ -39,5 +38,6 @@ fn hit(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, hit);
-criterion_main!(benches);
+fn main() -> Result<(), Box<dyn Error>> {
+    ratios::run("hit", hit)
+}

@@ -1,15 +1,13 @@
 //! hyper to hyper over loopback: a token that the request has already, a fixed one, and the layer.
 
-#![expect(missing_docs, reason = "criterion's macros make a public function")]
-
+#[path = "support/ratios.rs"]
+mod ratios;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::{convert::Infallible, net::Ipv4Addr};
+use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use http::{Request, Response, request::Builder};
 use http_body_util::BodyExt;
 use hyper::{server::conn::http1, service::service_fn};
@@ -104,5 +102,6 @@ where
     Ok(())
 }
 
-criterion_group!(benches, loopback);
-criterion_main!(benches);
+fn main() -> Result<(), Box<dyn Error>> {
+    ratios::run("loopback", loopback)
+}
