@@ -5,7 +5,8 @@ use http::{Extensions, HeaderMap, Method, Request, Uri, Version, uri::Authority}
 use crate::replay::Saved;
 
 /// What the second attempt is made from.
-// `http::request::Parts` can be had only from a request taken apart, and every move of it counts.
+// `http::request::Parts` can be had only from a request taken apart, and this is made for every
+// request, where moving it costs as much as some of what is in it.
 pub(crate) struct RequestCopy<B> {
     method: Method,
     uri: Uri,
@@ -16,16 +17,19 @@ pub(crate) struct RequestCopy<B> {
 }
 
 impl<B> RequestCopy<B> {
-    #[inline]
-    pub(crate) fn new(request: &Request<B>, body: Saved<B>) -> Self {
-        Self {
+    /// `None` if there is no body for it.
+    // Inlined so that it is made where it stays.
+    #[inline(always)]
+    pub(crate) fn of(request: &Request<B>, body: Option<Saved<B>>) -> Option<Self> {
+        let body = body?;
+        Some(Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
             headers: request.headers().clone(),
             extensions: request.extensions().clone(),
             body,
-        }
+        })
     }
 
     pub(crate) fn authority(&self) -> Option<&Authority> {

@@ -93,7 +93,7 @@ where
                 saved
             }
         };
-        let copy = saved.map(|saved| RequestCopy::new(&request, saved));
+        let copy = RequestCopy::of(&request, saved);
         let settings = self.settings.clone();
         let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();

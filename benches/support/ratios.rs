@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
 
-use std::{collections::BTreeMap, env, error::Error, fs, path::Path};
+use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Duration};
 
 use criterion::Criterion;
 use serde_json::Value;
@@ -76,7 +76,10 @@ impl Group {
 
 /// In place of criterion's own `main`, which does not set one contestant against another.
 pub fn run(group: &str, bench: fn(&mut Criterion)) -> Result<(), Box<dyn Error>> {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
+        .configure_from_args();
     bench(&mut criterion);
     criterion.final_summary();
     if are_measured() {
