@@ -72,9 +72,13 @@ where
             .map(|_| {
                 let mut service = service.clone();
                 tokio::spawn(async move {
-                    for _ in 0..HITS {
+                    for n in 0..HITS {
                         std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
                         let _ = service.call(request(8)).await.unwrap();
+                        if n % 10 == 0 {
+                            // As a request that goes somewhere does, so that a refresh has its turn.
+                            tokio::task::yield_now().await;
+                        }
                     }
                 })
             })
