@@ -17,7 +17,7 @@ use bytes::Bytes;
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime,
 };
-use http::{Request, Response};
+use http::{Request, Response, header::AUTHORIZATION};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -85,7 +85,7 @@ fn body(c: &mut Criterion) {
     let over = layer.clone().buffered(BELOW, BoxBody::new).layer(service_fn(send));
     let once = layer.no_replay().layer(service_fn(send));
     let fixed_header =
-        SetRequestHeaderLayer::overriding(authorization(), fixed(40)).layer(service_fn(send));
+        SetRequestHeaderLayer::overriding(AUTHORIZATION, fixed(40)).layer(service_fn(send));
 
     let mut group = c.benchmark_group("body: read to its end");
     for (size, length) in SIZES {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use criterion::Criterion;
-use http::{Request, Response};
+use http::{Request, Response, header::AUTHORIZATION};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
@@ -74,7 +74,7 @@ async fn refused_at_once() -> Duration {
     let (tokens, fetches) = issuer();
     tokens.token().await.unwrap();
     let api = service_fn(async |request: Request<Body>| {
-        let refused = request.headers()[authorization()] == "Bearer token-1";
+        let refused = request.headers()[AUTHORIZATION] == "Bearer token-1";
         let status = if refused { 401 } else { 200 };
         Response::builder().status(status).body(Body::default())
     });

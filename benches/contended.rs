@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use http::Request;
+use http::{Request, header::AUTHORIZATION};
 use tokio::runtime::Runtime;
 use tower::{Layer, Service, retry::RetryLayer};
 use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
@@ -30,7 +30,7 @@ fn contended(c: &mut Criterion) {
     group.throughput(Throughput::Elements(TASKS * HITS));
     group.sample_size(40);
 
-    let fixed_header = SetRequestHeaderLayer::overriding(authorization(), fixed(40)).layer(Bare);
+    let fixed_header = SetRequestHeaderLayer::overriding(AUTHORIZATION, fixed(40)).layer(Bare);
     let retry = RetryLayer::new(CloneAndRetry).layer(fixed_header.clone());
     let layer = BearerAuthLayer::new(renewed_every_millisecond());
     let once = layer.clone().no_replay().layer(Bare);

@@ -8,7 +8,7 @@ mod support;
 use std::{convert::Infallible, error::Error, net::Ipv4Addr};
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use http::{Request, Response, request::Builder};
+use http::{Request, Response, header::AUTHORIZATION, request::Builder};
 use http_body_util::BodyExt;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -30,7 +30,7 @@ fn loopback(c: &mut Criterion) {
     let url = runtime.block_on(serve());
     let http = Client::builder(TokioExecutor::new()).build_http::<Body>();
     let fixed_header =
-        SetRequestHeaderLayer::overriding(authorization(), fixed(40)).layer(http.clone());
+        SetRequestHeaderLayer::overriding(AUTHORIZATION, fixed(40)).layer(http.clone());
     let retry = RetryLayer::new(CloneAndRetry).layer(fixed_header.clone());
     let layer = BearerAuthLayer::new(cached(40));
     let once = layer.clone().no_replay().layer(http.clone());
@@ -39,7 +39,7 @@ fn loopback(c: &mut Criterion) {
     let mut group = c.benchmark_group("loopback: hyper to hyper");
     group.throughput(Throughput::Elements(REQUESTS));
     let token = fixed(40);
-    let with_token = || Request::get(&url).header(authorization(), &token);
+    let with_token = || Request::get(&url).header(AUTHORIZATION, &token);
     let without = || Request::get(&url);
     bench(&mut group, &runtime, "bare", http, with_token);
     bench(&mut group, &runtime, "fixed header", fixed_header, without);
@@ -56,8 +56,7 @@ async fn serve() -> String {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let answer = service_fn(async |request: Request<hyper::body::Incoming>| {
-                let status =
-                    if request.headers().contains_key(authorization()) { 200 } else { 401 };
+                let status = if request.headers().contains_key(AUTHORIZATION) { 200 } else { 401 };
                 Ok::<_, Infallible>(
                     Response::builder().status(status).body(Body::from("{}")).unwrap(),
                 )

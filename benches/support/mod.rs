@@ -162,7 +162,3 @@ pub fn contestants(headers: usize, length: usize, visitor: &mut impl Visitor) {
     visitor.visit("fixed header, boxed body", fixed().layer(Bare), boxed);
     visitor.visit("BearerAuth, buffered, boxed body", buffered.layer(Bare), boxed);
 }
-
-pub fn authorization() -> HeaderName {
-    AUTHORIZATION
-}

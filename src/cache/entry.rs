@@ -33,7 +33,6 @@ pub(super) struct Entry {
 }
 
 /// A token that may be used without another thought until that moment.
-#[derive(Debug)]
 pub(super) struct Settled {
     pub(super) token: Token,
     pub(super) until: Instant,

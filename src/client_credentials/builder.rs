@@ -141,8 +141,9 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`is_config`](TokenError::is_config) for a token endpoint that is no `https` or `http`
     /// URL or has a fragment (RFC 6749 section 3.2) or a user in it, for an empty client id, for
     /// a parameter that is sent and is in the URL's query already, for one there that authenticates
-    /// the client, and for what the setters and [`ClientAuth`] list. [`is_insecure`](TokenError::is_insecure) for a token endpoint over
-    /// plain `http`. No message has a secret or the URL's query in it.
+    /// the client, and for what the setters and [`ClientAuth`] list.
+    /// [`is_insecure`](TokenError::is_insecure) for a token endpoint over plain `http`. No message
+    /// has a secret or the URL's query in it.
     pub fn build(self) -> Result<ClientCredentials<C>, TokenError> {
         let target = self.target?;
         if let Some(problem) = self.problem {
