@@ -157,6 +157,17 @@ async fn a_caller_that_is_dropped_mid_fetch_does_not_cancel_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refreshed_token_is_used_as_soon_as_it_is_there() {
+    let issuer = Issuer::of(seconds(3600)).latency(Duration::from_millis(100));
+    let cache = TokenCache::new(issuer);
+    assert_eq!(token(&cache).await, "t1");
+    advance(seconds(3500)).await;
+    assert_eq!(token(&cache).await, "t1");
+    tokio::time::sleep(Duration::from_millis(101)).await;
+    assert_eq!(token(&cache).await, "t2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fetch_whose_only_caller_is_dropped_still_serves_the_next() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let cache = TokenCache::new(issuer.clone());
