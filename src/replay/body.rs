@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
-    original::{Original, Read},
-    rest::Rest,
+    remaining::Remaining,
+    shared_body::{Read, SharedBody},
 };
 use crate::error::BoxError;
 
@@ -27,16 +27,17 @@ pub struct ReplayBody<B> {
 }
 
 enum Role<B> {
-    First(Arc<Original<B>>),
+    First(Arc<SharedBody<B>>),
     Second(Second<B>),
     /// Nobody else reads the body, or ever will.
-    Alone(Box<Rest<B>>),
+    Alone(Box<Remaining<B>>),
 }
 
 /// The right to a second attempt, and that attempt's body until it is polled. As long as there is
 /// one, what the first attempt reads is kept.
-pub(super) struct Second<B> {
-    original: Arc<Original<B>>,
+#[expect(missing_debug_implementations, reason = "nobody else can name it")]
+pub struct Second<B> {
+    shared: Arc<SharedBody<B>>,
 }
 
 impl<B> ReplayBody<B> {
@@ -45,12 +46,12 @@ impl<B> ReplayBody<B> {
     where
         B: Body,
     {
-        let original = Arc::new(Original::new(body, limit));
-        (Self { role: Role::First(original.clone()) }, Second { original })
+        let shared = Arc::new(SharedBody::new(body, limit));
+        (Self { role: Role::First(shared.clone()) }, Second { shared })
     }
 
     pub(super) fn empty() -> Self {
-        Self { role: Role::Alone(Box::new(Rest::empty())) }
+        Self { role: Role::Alone(Box::new(Remaining::empty())) }
     }
 }
 
@@ -58,18 +59,18 @@ impl<B> Second<B> {
     /// Whether there can be a second attempt. If so, the first is held back until it is cut off, or
     /// this is dropped.
     pub(super) fn hold(&self) -> bool {
-        self.original.hold()
+        self.shared.hold()
     }
 
     /// Cuts the first attempt off.
     pub(super) fn into_body(self) -> Option<ReplayBody<B>> {
-        self.original.cut_off().then(|| ReplayBody { role: Role::Second(self) })
+        self.shared.cut_off().then(|| ReplayBody { role: Role::Second(self) })
     }
 }
 
 impl<B> Drop for Second<B> {
     fn drop(&mut self) {
-        self.original.release();
+        self.shared.release();
     }
 }
 
@@ -86,31 +87,31 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
-            let rest = match &mut self.role {
-                Role::First(original) => match original.read(cx) {
+            let remaining = match &mut self.role {
+                Role::First(shared) => match shared.read(cx) {
                     Read::Item(item) => return item,
-                    Read::Rest(rest) => rest,
+                    Read::Remaining(remaining) => remaining,
                 },
-                Role::Second(second) => ready!(second.original.take_over(cx)),
-                Role::Alone(rest) => return rest.poll(cx),
+                Role::Second(second) => ready!(second.shared.take_over(cx)),
+                Role::Alone(remaining) => return remaining.poll(cx),
             };
-            self.role = Role::Alone(rest);
+            self.role = Role::Alone(remaining);
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.role {
-            Role::First(original) => original.is_end_stream(),
-            Role::Second(second) => second.original.is_end_stream_again(),
-            Role::Alone(rest) => rest.is_end_stream(),
+            Role::First(shared) => shared.is_end_stream(),
+            Role::Second(second) => second.shared.is_end_stream_again(),
+            Role::Alone(remaining) => remaining.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.role {
-            Role::First(original) => original.size_hint(),
-            Role::Second(second) => second.original.size_hint_again(),
-            Role::Alone(rest) => rest.size_hint(),
+            Role::First(shared) => shared.size_hint(),
+            Role::Second(second) => second.shared.size_hint_again(),
+            Role::Alone(remaining) => remaining.size_hint(),
         }
     }
 }

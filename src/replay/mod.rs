@@ -1,4 +1,5 @@
-//! What is kept of a request, so that it can be sent once more.
+//! The replay policies: what a layer keeps of a request's body, so that it can send the request once
+//! more.
 //!
 //! The layer asks one of these policies before the first attempt. All of them know the body type of
 //! the inner client only, so that no client needs another body type for this.
@@ -7,11 +8,12 @@
 //! | --- | --- | --- | --- |
 //! | [`CloneBody`] | default | `Clone` | a clone of the body |
 //! | [`TryClone`] | [`try_clone`] | any, some can be cloned | a call of your function |
-//! | [`Buffered`] | [`buffered`] | any that can hold another body | two allocations, those of your function, up to `limit` bytes |
+//! | [`Buffered`] | [`buffered`] | any that can hold another body | an allocation, those of your function, up to `limit` bytes |
 //! | [`NoReplay`] | [`no_replay`] | any | nothing; nothing is sent twice |
 //!
-//! Where the body is kept, the head of the request and the inner service are cloned too: two
-//! allocations if the request has headers, and what the service's `Clone` does.
+//! Where the body is kept, the head of the request is copied into one buffer, which is one allocation
+//! whatever the number of headers, and the inner service is cloned. The buffer is parsed only for a
+//! second attempt.
 //!
 //! [`try_clone`]: crate::BearerAuthLayer::try_clone
 //! [`buffered`]: crate::BearerAuthLayer::buffered
@@ -22,18 +24,15 @@ use std::fmt;
 use http_body::Body;
 
 pub use self::body::ReplayBody;
+use self::sealed::Sealed;
 pub(crate) use self::sealed::{Keep, Saved};
-use self::{
-    body::Second,
-    sealed::{Later, Sealed},
-};
 use crate::error::BoxError;
 
 mod body;
-mod kept;
-mod lost;
-mod original;
-mod rest;
+mod body_error;
+mod recorded;
+mod remaining;
+mod shared_body;
 
 /// A replay policy for requests with a body of type `B`. Sealed: choose one of this module's.
 #[diagnostic::on_unimplemented(
@@ -49,8 +48,8 @@ pub trait Replay<B>: Sealed<B> {}
 /// Clones the body before the first attempt. The default; for bodies that are cheap to clone,
 /// such as `Full<Bytes>`.
 ///
-/// Costs a clone of the request and of the inner service for every request, whether it is sent again
-/// or not.
+/// Costs a clone of the body and of the inner service, and a copy of the head, for every request,
+/// whether it is sent again or not.
 ///
 /// Another body does not compile:
 ///
@@ -152,8 +151,8 @@ impl<F> fmt::Debug for TryClone<F> {
 /// ([`size_hint`](Body::size_hint)), which is sent as it is, and for one that says that it is
 /// empty ([`is_end_stream`](Body::is_end_stream)), which can be sent again without being kept.
 ///
-/// For any other: less than 512 bytes in two allocations, what your function allocates, and while
-/// the body is kept two uncontended locks for each frame and a list of the frames. That list has
+/// For any other: less than 512 bytes in one allocation, another if your function captures something,
+/// what your function allocates, and while the body is kept two uncontended locks for each frame and a list of the frames. That list has
 /// 32 bytes for each, and doubles as it grows. So where frames are of a few bytes it is larger than
 /// what they hold; empty frames are not kept. A body that turns out to exceed the limit costs one more
 /// allocation, and from there on nothing.
@@ -204,8 +203,7 @@ where
 {
     fn keep(&self, body: &B) -> Keep<B> {
         if body.is_end_stream() {
-            let wrap = self.wrap.clone();
-            return Keep::Saved(Saved::Later(Box::new(EmptyAgain { wrap })));
+            return Keep::Saved(Saved::Empty(Box::new(self.wrap.clone())));
         }
         match body.size_hint().lower() > self.limit as u64 {
             true => Keep::Nothing,
@@ -214,44 +212,14 @@ where
     }
 
     fn watch(&self, body: B) -> (B, Option<Saved<B>>) {
-        let wrap = self.wrap.clone();
         let (first, second) = ReplayBody::new(body, self.limit);
-        (wrap(first), Some(Saved::Later(Box::new(BufferedAgain { second, wrap }))))
+        ((self.wrap)(first), Some(Saved::Buffered(second, Box::new(self.wrap.clone()))))
     }
 }
 
 impl<F> fmt::Debug for Buffered<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffered").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}
-
-struct BufferedAgain<B, F> {
-    second: Second<B>,
-    wrap: F,
-}
-
-impl<B: Send, F: FnOnce(ReplayBody<B>) -> B + Send> Later<B> for BufferedAgain<B, F> {
-    fn hold(&self) -> bool {
-        self.second.hold()
-    }
-
-    fn into_body(self: Box<Self>) -> Option<B> {
-        self.second.into_body().map(self.wrap)
-    }
-}
-
-struct EmptyAgain<F> {
-    wrap: F,
-}
-
-impl<B, F: FnOnce(ReplayBody<B>) -> B + Send> Later<B> for EmptyAgain<F> {
-    fn hold(&self) -> bool {
-        true
-    }
-
-    fn into_body(self: Box<Self>) -> Option<B> {
-        Some((self.wrap)(ReplayBody::empty()))
     }
 }
 
@@ -271,6 +239,8 @@ impl<B> Sealed<B> for NoReplay {
 }
 
 mod sealed {
+    use super::body::{ReplayBody, Second};
+
     pub trait Sealed<B> {
         /// What is kept of this body.
         fn keep(&self, body: &B) -> Keep<B>;
@@ -289,33 +259,33 @@ mod sealed {
         Watch,
     }
 
+    /// What is kept of a body.
     #[expect(missing_debug_implementations, reason = "nobody else can name it")]
     pub enum Saved<B> {
         Body(B),
-        Later(Box<dyn Later<B>>),
+        /// There is nothing to keep of an empty body.
+        Empty(Wrap<B>),
+        Buffered(Second<B>, Wrap<B>),
     }
 
-    /// A body for the second attempt that is made when it is needed.
-    pub trait Later<B>: Send {
-        /// The first attempt was refused. Whether there can be a second.
-        fn hold(&self) -> bool;
-
-        /// The second attempt is sent.
-        fn into_body(self: Box<Self>) -> Option<B>;
-    }
+    /// The user's function. Most capture nothing, and a box of nothing is no allocation.
+    type Wrap<B> = Box<dyn FnOnce(ReplayBody<B>) -> B + Send>;
 
     impl<B> Saved<B> {
+        /// The first attempt was refused. Whether there can be a second.
         pub(crate) fn hold(&self) -> bool {
             match self {
-                Self::Body(_) => true,
-                Self::Later(later) => later.hold(),
+                Self::Body(_) | Self::Empty(_) => true,
+                Self::Buffered(second, _) => second.hold(),
             }
         }
 
+        /// The body of the second attempt, which is about to be sent.
         pub(crate) fn into_body(self) -> Option<B> {
             match self {
                 Self::Body(body) => Some(body),
-                Self::Later(later) => later.into_body(),
+                Self::Empty(wrap) => Some(wrap(ReplayBody::empty())),
+                Self::Buffered(second, wrap) => second.into_body().map(wrap),
             }
         }
     }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use tokio_test::task;
 
 use super::*;
-use crate::replay::rest::Item;
+use crate::replay::remaining::Item;
 
 /// A body whose frames come when the test sends them.
 #[derive(Clone, Default)]
@@ -752,7 +752,7 @@ fn bookkeeping_is_as_small_as_documented() {
     type Boxed = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 
     let counters = 2 * size_of::<usize>();
-    let kept = counters + size_of::<Original<Boxed>>() + size_of::<Second<Boxed>>();
+    let kept = counters + size_of::<SharedBody<Boxed>>() + size_of::<Second<Boxed>>();
     assert!(kept < 512, "{kept} bytes");
     assert_eq!(size_of::<Bytes>(), 32);
 }

@@ -1,31 +1,34 @@
+//! What is recorded of a body while the first attempt reads it.
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 
-/// The beginning of a body, for a second attempt.
+/// The frames that the first attempt has read, for a second attempt.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct Recorded {
     data: VecDeque<Bytes>,
     bytes: usize,
-    trailers: Option<HeaderMap>,
+    /// Boxed, as few bodies have any, and this is made for every body.
+    trailers: Option<Box<HeaderMap>>,
     room: usize,
 }
 
-impl Kept {
+impl Recorded {
     pub(super) fn with_limit(limit: usize) -> Self {
         Self { room: limit, ..Self::default() }
     }
 
     /// Shares the data of `frame`, or says that there is no room for all of it.
-    pub(super) fn keep(&mut self, frame: &Frame<Bytes>) -> bool {
+    pub(super) fn record(&mut self, frame: &Frame<Bytes>) -> bool {
         if self.trailers.is_some() {
             // Trailers come last (RFC 9110 section 6.5). What else this is cannot be told again.
             return false;
         }
         if let Some(data) = frame.data_ref() {
-            // Without this, empty frames would be kept without end.
+            // Without this, empty frames would be recorded without end.
             if data.is_empty() {
                 return true;
             }
@@ -37,7 +40,7 @@ impl Kept {
         } else if let Some(trailers) = frame.trailers_ref() {
             let Some(room) = self.room.checked_sub(size(trailers)) else { return false };
             self.room = room;
-            self.trailers = Some(trailers.clone());
+            self.trailers = Some(Box::new(trailers.clone()));
             true
         } else {
             false
@@ -51,7 +54,7 @@ impl Kept {
                 self.bytes -= data.len();
                 Some(Frame::data(data))
             }
-            None => self.trailers.take().map(Frame::trailers),
+            None => self.trailers.take().map(|trailers| Frame::trailers(*trailers)),
         }
     }
 

@@ -13,13 +13,13 @@ use std::{
 use http_body::{Body, SizeHint};
 
 use super::{
-    kept::Kept,
-    lost::Lost,
-    rest::{self, Item, Rest, Unread},
+    body_error::BodyError,
+    recorded::Recorded,
+    remaining::{self, Item, ReadAhead, Remaining, Unread},
 };
 use crate::error::BoxError;
 
-pub(super) struct Original<B> {
+pub(super) struct SharedBody<B> {
     state: Mutex<State<B>>,
 }
 
@@ -27,10 +27,10 @@ pub(super) struct Original<B> {
 pub(super) enum Read<B> {
     Item(Poll<Item>),
     /// Everything: there will be no second attempt.
-    Rest(Box<Rest<B>>),
+    Remaining(Box<Remaining<B>>),
 }
 
-impl<B: Body> Original<B> {
+impl<B: Body> SharedBody<B> {
     pub(super) fn new(body: B, limit: usize) -> Self {
         let left = body.size_hint();
         Self {
@@ -39,18 +39,18 @@ impl<B: Body> Original<B> {
                 place: Place::Here(Unread::Body(body)),
                 next: None,
                 left,
-                kept: Some(Kept::with_limit(limit)),
+                recorded: Some(Recorded::with_limit(limit)),
                 waiting: None,
             }),
         }
     }
 }
 
-impl<B> Original<B> {
+impl<B> SharedBody<B> {
     /// Nobody reads from now on. `false` if there cannot be a second attempt.
     pub(super) fn hold(&self) -> bool {
         let mut state = self.lock();
-        let possible = state.kept.is_some();
+        let possible = state.recorded.is_some();
         if possible {
             state.turn = Turn::Held;
         }
@@ -60,7 +60,7 @@ impl<B> Original<B> {
     /// Cuts the first attempt off. `false` if there cannot be a second.
     pub(super) fn cut_off(&self) -> bool {
         self.with(|state, after| {
-            let possible = state.kept.is_some();
+            let possible = state.recorded.is_some();
             if possible {
                 state.turn = Turn::Second;
                 after.wake = state.waiting.take();
@@ -70,9 +70,9 @@ impl<B> Original<B> {
     }
 
     /// For the second attempt.
-    pub(super) fn take_over(&self, cx: &mut Context<'_>) -> Poll<Box<Rest<B>>> {
-        self.with(|state, after| match state.take_rest() {
-            Some(rest) => Poll::Ready(rest),
+    pub(super) fn take_over(&self, cx: &mut Context<'_>) -> Poll<Box<Remaining<B>>> {
+        self.with(|state, after| match state.take_remaining() {
+            Some(remaining) => Poll::Ready(remaining),
             None => {
                 after.replaced = state.wait(cx);
                 Poll::Pending
@@ -83,14 +83,14 @@ impl<B> Original<B> {
     /// There will be no second attempt, or it wants nothing more.
     pub(super) fn release(&self) {
         self.with(|state, after| match state.turn {
-            Turn::First => after.kept = state.kept.take(),
+            Turn::First => after.recorded = state.recorded.take(),
             Turn::Held => {
                 state.turn = Turn::First;
-                after.kept = state.kept.take();
+                after.recorded = state.recorded.take();
                 after.wake = state.waiting.take();
             }
             // What was cut off stays so.
-            Turn::Second => after.rest = state.take_rest(),
+            Turn::Second => after.remaining = state.take_remaining(),
         });
     }
 
@@ -104,25 +104,25 @@ impl<B> Original<B> {
         let state = self.lock();
         match state.turn {
             Turn::Second if !state.is_read() => SizeHint::default(),
-            _ => rest::longer(&state.left, rest::length(&state.next)),
+            _ => remaining::longer(&state.left, remaining::length(&state.next)),
         }
     }
 
     /// For the second attempt, before it takes over.
     pub(super) fn is_end_stream_again(&self) -> bool {
         let state = self.lock();
-        state.is_read() && state.kept.as_ref().is_some_and(Kept::is_empty)
+        state.is_read() && state.recorded.as_ref().is_some_and(Recorded::is_empty)
     }
 
     /// For the second attempt, before it takes over.
     pub(super) fn size_hint_again(&self) -> SizeHint {
         let state = self.lock();
-        let kept = state.kept.as_ref().map_or(0, Kept::bytes);
-        rest::longer(&state.left, kept + rest::length(&state.next))
+        let recorded = state.recorded.as_ref().map_or(0, Recorded::bytes);
+        remaining::longer(&state.left, recorded + remaining::length(&state.next))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State<B>, &mut After<B>) -> T) -> T {
-        let mut after = After { wake: None, replaced: None, kept: None, rest: None };
+        let mut after = After { wake: None, replaced: None, recorded: None, remaining: None };
         let result = change(&mut self.lock(), &mut after);
         if let Some(waker) = after.wake.take() {
             waker.wake();
@@ -135,7 +135,7 @@ impl<B> Original<B> {
     }
 }
 
-impl<B> Original<B>
+impl<B> SharedBody<B>
 where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
@@ -146,8 +146,8 @@ where
             Begin::Poll(body) => body,
             Begin::Answer(answer) => return answer,
         };
-        let out = Out { original: self };
-        let item = rest::poll(&mut body, cx);
+        let out = Out { shared: self };
+        let item = remaining::poll(&mut body, cx);
         let (left, ended) = (body.size_hint(), body.is_end_stream());
         mem::forget(out);
         let (unread, left) = match &item {
@@ -168,11 +168,11 @@ struct State<B> {
     turn: Turn,
     place: Place<B>,
     /// What the first attempt has read when it was no longer its turn.
-    next: Item,
+    next: ReadAhead,
     /// The size of what is unread.
     left: SizeHint,
     /// What the first attempt has read before, as long as a second is possible.
-    kept: Option<Kept>,
+    recorded: Option<Recorded>,
     /// The first attempt, or the second while the body is out.
     waiting: Option<Waker>,
 }
@@ -201,14 +201,14 @@ enum Begin<B> {
 impl<B> State<B> {
     /// The first attempt's poll, up to that of the body.
     fn begin(&mut self, cx: &mut Context<'_>, after: &mut After<B>) -> Begin<B> {
-        match (self.turn, &self.kept) {
+        match (self.turn, &self.recorded) {
             (Turn::First, Some(_)) => match mem::replace(&mut self.place, Place::Out) {
                 Place::Here(Unread::Body(body)) => return Begin::Poll(body),
                 place => self.place = place,
             },
             (Turn::First, None) => {
-                if let Some(rest) = self.take_rest() {
-                    return Begin::Answer(Read::Rest(rest));
+                if let Some(remaining) = self.take_remaining() {
+                    return Begin::Answer(Read::Remaining(remaining));
                 }
             }
             (Turn::Held | Turn::Second, _) => {}
@@ -227,7 +227,7 @@ impl<B> State<B> {
             (Turn::First, item) => {
                 let replayable = match &item {
                     Poll::Ready(Some(Ok(frame))) => {
-                        self.kept.as_mut().is_some_and(|kept| kept.keep(frame))
+                        self.recorded.as_mut().is_some_and(|recorded| recorded.record(frame))
                     }
                     Poll::Ready(Some(Err(_))) => false,
                     Poll::Ready(None) => true,
@@ -237,11 +237,11 @@ impl<B> State<B> {
                     }
                 };
                 if !replayable {
-                    after.kept = self.kept.take();
+                    after.recorded = self.recorded.take();
                 }
                 return item;
             }
-            (Turn::Held | Turn::Second, Poll::Ready(item)) => self.next = item,
+            (Turn::Held | Turn::Second, Poll::Ready(item)) => self.next = item.map(Box::new),
             (Turn::Held | Turn::Second, Poll::Pending) => {}
         }
         if let Turn::Second = self.turn {
@@ -258,12 +258,12 @@ impl<B> State<B> {
                 after.replaced = self.wait(cx);
                 Poll::Pending
             }
-            Turn::First | Turn::Second => Poll::Ready(Some(Err(Lost::TakenOver.into()))),
+            Turn::First | Turn::Second => Poll::Ready(Some(Err(BodyError::TakenOver.into()))),
         }
     }
 
     /// All that is left, unless the body is out.
-    fn take_rest(&mut self) -> Option<Box<Rest<B>>> {
+    fn take_remaining(&mut self) -> Option<Box<Remaining<B>>> {
         let next = self.next.take();
         let unread = match mem::replace(&mut self.place, Place::Gone) {
             Place::Here(Unread::Ended) if next.is_none() => {
@@ -277,7 +277,11 @@ impl<B> State<B> {
                 return None;
             }
         };
-        Some(Box::new(Rest { kept: self.kept.take().unwrap_or_default(), next, unread }))
+        Some(Box::new(Remaining {
+            recorded: self.recorded.take().unwrap_or_default(),
+            next,
+            unread,
+        }))
     }
 
     /// The first attempt has had everything.
@@ -298,21 +302,21 @@ impl<B> State<B> {
 struct After<B> {
     wake: Option<Waker>,
     replaced: Option<Waker>,
-    kept: Option<Kept>,
-    rest: Option<Box<Rest<B>>>,
+    recorded: Option<Recorded>,
+    remaining: Option<Box<Remaining<B>>>,
 }
 
 /// Dropped while the body is out, which is when the body panics. Nobody may read on from there.
 struct Out<'a, B> {
-    original: &'a Original<B>,
+    shared: &'a SharedBody<B>,
 }
 
 impl<B> Drop for Out<'_, B> {
     fn drop(&mut self) {
-        self.original.with(|state, after| {
+        self.shared.with(|state, after| {
             state.place = Place::Here(Unread::Failed);
             state.left = SizeHint::default();
-            after.kept = state.kept.take();
+            after.recorded = state.recorded.take();
             after.wake = state.waiting.take();
         });
     }

@@ -1,3 +1,5 @@
+//! What is still to be read of a body, for the one attempt that reads it.
+
 use std::{
     mem,
     pin::Pin,
@@ -7,16 +9,20 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{kept::Kept, lost::Lost};
+use super::{body_error::BodyError, recorded::Recorded};
 use crate::error::BoxError;
 
-/// What poll_frame comes to.
+/// What `poll_frame` comes to.
 pub(super) type Item = Option<Result<Frame<Bytes>, BoxError>>;
 
-/// All that is still to come, in the hands of the one attempt that reads it.
-pub(super) struct Rest<B> {
-    pub(super) kept: Kept,
-    pub(super) next: Item,
+/// A frame that was read and has gone to nobody. Boxed, as there is seldom one, and room for it is
+/// made for every body.
+pub(super) type ReadAhead = Option<Box<Result<Frame<Bytes>, BoxError>>>;
+
+/// All that is still to come: what was recorded, then what nobody has read yet.
+pub(super) struct Remaining<B> {
+    pub(super) recorded: Recorded,
+    pub(super) next: ReadAhead,
     pub(super) unread: Unread<B>,
 }
 
@@ -27,23 +33,23 @@ pub(super) enum Unread<B> {
     Failed,
 }
 
-impl<B> Rest<B> {
+impl<B> Remaining<B> {
     pub(super) fn empty() -> Self {
-        Self { kept: Kept::default(), next: None, unread: Unread::Ended }
+        Self { recorded: Recorded::default(), next: None, unread: Unread::Ended }
     }
 }
 
-impl<B> Rest<B>
+impl<B> Remaining<B>
 where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Item> {
-        if let Some(frame) = self.kept.pop() {
+        if let Some(frame) = self.recorded.pop() {
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(next) = self.next.take() {
-            return Poll::Ready(Some(next));
+            return Poll::Ready(Some(*next));
         }
         // If the body panics, it has failed.
         let mut body = match mem::replace(&mut self.unread, Unread::Failed) {
@@ -52,7 +58,7 @@ where
                 self.unread = Unread::Ended;
                 return Poll::Ready(None);
             }
-            Unread::Failed => return Poll::Ready(Some(Err(Lost::Failed.into()))),
+            Unread::Failed => return Poll::Ready(Some(Err(BodyError::Failed.into()))),
         };
         let polled = poll(&mut body, cx);
         match polled {
@@ -69,7 +75,7 @@ where
             Unread::Ended => true,
             Unread::Failed => false,
         };
-        ended && self.next.is_none() && self.kept.is_empty()
+        ended && self.next.is_none() && self.recorded.is_empty()
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -78,7 +84,7 @@ where
             Unread::Ended => SizeHint::with_exact(0),
             Unread::Failed => SizeHint::default(),
         };
-        longer(&unread, self.kept.bytes() + length(&self.next))
+        longer(&unread, self.recorded.bytes() + length(&self.next))
     }
 }
 
@@ -108,8 +114,8 @@ pub(super) fn longer(hint: &SizeHint, bytes: usize) -> SizeHint {
 }
 
 /// How much data is in it.
-pub(super) fn length(item: &Item) -> usize {
-    match item {
+pub(super) fn length(frame: &ReadAhead) -> usize {
+    match frame.as_deref() {
         Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
         Some(Err(_)) | None => 0,
     }
