@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -17,7 +16,7 @@ use crate::{
     error::{BoxError, TokenError},
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
-    settings::Settings,
+    settings::ThreadSettings,
     token::{Token, TokenId},
 };
 
@@ -71,7 +70,7 @@ type Wait<E> = Pin<Box<dyn Future<Output = Result<Token, E>> + Send>>;
 
 /// A request on its way to the inner service.
 pub(crate) struct Unsent<S, B> {
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: ThreadSettings,
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) turn: Turn<RequestCopy<B>>,
@@ -81,14 +80,14 @@ pub(crate) struct Unsent<S, B> {
 
 /// What a request leaves behind that the inner service has.
 pub(crate) struct Sent<S, B> {
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: ThreadSettings,
     pub(crate) token: TokenId,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
 }
 
 /// A request that was refused and may be sent once more, if there is another token.
 pub(crate) struct Refused<S, B> {
-    settings: Arc<Settings>,
+    settings: ThreadSettings,
     service: S,
     copy: RequestCopy<B>,
     source: Source,
@@ -156,20 +155,27 @@ where
                     let (token, unsent) = (token.take().expect(ENDED), unsent.take().expect(ENDED));
                     match unsent.renew(token, *waited) {
                         Renewal::Send(token, unsent) => {
-                            let (future, sent) = unsent.send(token);
+                            let (future, sent) = unsent.send(token)?;
                             State::Calling { future, sent: Some(sent) }
                         }
                         Renewal::Acquire(unsent) => State::acquiring(unsent),
                     }
                 }
                 StateProj::Calling { future, sent } => {
-                    let answer = ready!(future.poll(cx)).map_err(Into::into);
-                    let Some(refused) = sent.as_ref().and_then(|sent| sent.verdict(&answer)) else {
+                    let response = match ready!(future.poll(cx)) {
+                        Ok(response) => response,
+                        Err(error) => {
+                            *sent = None;
+                            return Poll::Ready(Err(error.into()));
+                        }
+                    };
+                    let Some(refused) = sent.as_ref().and_then(|sent| sent.verdict(&response))
+                    else {
                         // Dropped where it is: it is large, and this is every request's way.
                         *sent = None;
-                        return Poll::Ready(answer);
+                        return Poll::Ready(Ok(response));
                     };
-                    match sent.take().expect(ENDED).judge(answer?, refused) {
+                    match sent.take().expect(ENDED).judge(response, refused) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
                         Judgement::Refusal(response, token, refused) => {
                             let tokens = refused.settings.tokens.clone();
@@ -236,7 +242,7 @@ impl<S, B> Unsent<S, B> {
     }
 
     /// The service has been readied.
-    fn send(mut self, token: Token) -> (S::Future, Sent<S, B>)
+    fn send(mut self, token: Token) -> Result<(S::Future, Sent<S, B>), TokenError>
     where
         S: Service<Request<B>>,
     {
@@ -246,7 +252,7 @@ impl<S, B> Unsent<S, B> {
             Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
             Turn::Second(source) => Turn::Second(source),
         };
-        (future, Sent { settings: self.settings, token, turn })
+        Ok((future, Sent { settings: self.settings, token, turn }))
     }
 }
 
@@ -258,8 +264,7 @@ enum Judgement<S, B, RB> {
 impl<S, B> Sent<S, B> {
     /// Whether the token was refused, if anything follows from that.
     #[inline]
-    fn verdict<RB>(&self, answer: &Result<Response<RB>, BoxError>) -> Option<bool> {
-        let response = answer.as_ref().ok()?;
+    fn verdict<RB>(&self, response: &Response<RB>) -> Option<bool> {
         let refused = self.settings.rejection.is_in(response.status(), response.headers());
         (refused || matches!(self.turn, Turn::Second(_))).then_some(refused)
     }

@@ -9,7 +9,7 @@ use crate::{
     rejection::Rejection,
     replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
-    settings::Settings,
+    settings::{Settings, SharedSettings},
     target::Origin,
 };
 
@@ -65,14 +65,15 @@ use crate::{
 #[doc = include_str!("docs/stack.md")]
 #[derive(Clone, Debug)]
 pub struct BearerAuthLayer<R = CloneBody> {
-    settings: Arc<Settings>,
+    settings: Arc<SharedSettings>,
     replay: R,
 }
 
 impl BearerAuthLayer {
     /// Attaches tokens from this cache, or from a cache made over this fetcher.
     pub fn new(tokens: impl Into<TokenCache>) -> Self {
-        Self { settings: Arc::new(Settings::new(tokens.into())), replay: CloneBody }
+        let settings = SharedSettings::new(Settings::new(tokens.into()));
+        Self { settings: Arc::new(settings), replay: CloneBody }
     }
 }
 
@@ -220,7 +221,7 @@ impl<R> BearerAuthLayer<R> {
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.settings));
+        Arc::make_mut(&mut self.settings).change(change);
         self
     }
 }

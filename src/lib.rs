@@ -18,6 +18,7 @@ mod request_copy;
 mod reqwest_middleware;
 mod service;
 mod settings;
+mod striped;
 mod target;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -13,7 +13,7 @@ use crate::{
     future::{ResponseFuture, Sent, Turn, Unsent},
     replay::{CloneBody, Keep, Replay},
     request_copy::RequestCopy,
-    settings::Settings,
+    settings::SharedSettings,
     target::Admission,
 };
 
@@ -31,12 +31,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct BearerAuth<S, R = CloneBody> {
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<SharedSettings>,
     replay: R,
 }
 
 impl<S, R> BearerAuth<S, R> {
-    pub(crate) fn new(inner: S, settings: Arc<Settings>, replay: R) -> Self {
+    pub(crate) fn new(inner: S, settings: Arc<SharedSettings>, replay: R) -> Self {
         Self { inner, settings, replay }
     }
 
@@ -71,7 +71,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.settings.target.admit(&request) {
+        let settings = self.settings.of_this_thread();
+        match settings.target.admit(&request) {
             Admission::Attach => {}
             Admission::PassThrough => {
                 return ResponseFuture::calling(self.inner.call(request), None);
@@ -79,10 +80,11 @@ where
             Admission::Refuse(error) => return self.refuse(error),
         }
         if let Some(fetches) = request.extensions().get::<FetchesBehind>() {
-            if self.settings.tokens.waits_for(fetches) {
+            if settings.tokens.waits_for(fetches) {
                 return self.refuse(TokenError::behind_itself());
             }
         }
+        let settings = settings.clone();
         let saved = match self.replay.keep(request.body()) {
             Keep::Nothing => None,
             Keep::Saved(saved) => Some(saved),
@@ -94,7 +96,6 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let settings = self.settings.clone();
         let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
@@ -132,3 +133,6 @@ impl<S: Clone, R> BearerAuth<S, R> {
         self.inner = self.inner.clone();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,20 @@
+//! What the setters of a layer have set, and what each request of its services needs of it.
+
 use std::{
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use http::{Request, uri::Authority};
+use http::Request;
 
 use crate::{
     cache::{Source, TokenCache},
     rejection::Rejection,
+    striped::{OwnLine, Striped},
     target::Target,
     token::{Token, TokenId},
 };
@@ -34,9 +41,9 @@ impl Settings {
     }
 
     /// Who refuses tokens, as far as that can be told: this layer's target, or one of them.
-    pub(crate) fn source(&self, authority: Option<&Authority>) -> Source {
+    pub(crate) fn source(&self, authority: Option<&str>) -> Source {
         let mut hasher = DefaultHasher::new();
-        (self.id, authority).hash(&mut hasher);
+        (self.id, authority.map(str::to_ascii_lowercase)).hash(&mut hasher);
         Source(hasher.finish())
     }
 
@@ -51,5 +58,38 @@ impl Settings {
     pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
         request.headers_mut().insert(&self.target.header, token.header_value().clone());
         token.id()
+    }
+}
+
+/// The settings as layers and services hold them.
+#[derive(Clone)]
+pub(crate) struct SharedSettings {
+    settings: Settings,
+    copies: Striped<ThreadSettings>,
+}
+
+/// A copy that only some threads have references to.
+pub(crate) type ThreadSettings = Arc<OwnLine<Settings>>;
+
+impl SharedSettings {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, copies: Striped::new() }
+    }
+
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.copies = Striped::new();
+    }
+
+    /// For what outlives a borrow, such as a request under way.
+    #[inline]
+    pub(crate) fn of_this_thread(&self) -> &ThreadSettings {
+        self.copies.get_or_init(|| Arc::new(OwnLine(self.settings.clone())))
+    }
+}
+
+impl fmt::Debug for SharedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{HeaderName, Request, Uri, header::AUTHORIZATION, uri::Scheme};
+use http::{HeaderName, Request, Uri, header::AUTHORIZATION};
 
 use crate::error::{Kind, TokenError};
 
@@ -16,6 +16,10 @@ use crate::error::{Kind, TokenError};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Anonymous;
+
+/// How many headers a request may have, so that there is room for one more. `HeaderMap` panics where
+/// there is none.
+const MOST_HEADERS: usize = 24_000;
 
 /// What the layer's setters say about requests.
 #[derive(Clone, Debug)]
@@ -35,6 +39,16 @@ pub(crate) enum Admission {
     Refuse(TokenError),
 }
 
+impl Admission {
+    #[inline]
+    fn attach<B>(request: &Request<B>) -> Self {
+        match request.headers().keys_len() > MOST_HEADERS {
+            true => Self::Refuse(too_many_headers()),
+            false => Self::Attach,
+        }
+    }
+}
+
 impl Default for Target {
     fn default() -> Self {
         Self { header: AUTHORIZATION, only_for: None, allow_http: false, overwrite: false }
@@ -51,12 +65,11 @@ impl Target {
             return Admission::PassThrough;
         }
         let uri = request.uri();
-        let Some(scheme) = uri.scheme() else {
+        let Some(scheme) = uri.scheme_str() else {
             // `CONNECT` names a host and says nothing about who will read the request there.
-            return if uri.authority().is_none() {
-                Admission::Attach
-            } else {
-                Admission::PassThrough
+            return match uri.authority() {
+                None => Admission::attach(request),
+                Some(_) => Admission::PassThrough,
             };
         };
         if let Some(origins) = &self.only_for {
@@ -66,13 +79,23 @@ impl Target {
             }
         }
         if is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
-            return Admission::Attach;
+            return Admission::attach(request);
         }
-        Admission::Refuse(TokenError::new(
-            Kind::Insecure,
-            "a token is not sent over plain http, use https or call `allow_http` on the layer",
-        ))
+        Admission::Refuse(insecure())
     }
+}
+
+#[cold]
+fn too_many_headers() -> TokenError {
+    let message = format!("a request may have {MOST_HEADERS} headers beside the token, send fewer");
+    TokenError::config(message)
+}
+
+#[cold]
+fn insecure() -> TokenError {
+    let message =
+        "a token is not sent over plain http, use https or call `allow_http` on the layer";
+    TokenError::new(Kind::Insecure, message)
 }
 
 /// A scheme, a host and a port (RFC 6454 section 4). That of a request is borrowed from it.
@@ -144,6 +167,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn is_encrypted(scheme: &Scheme) -> bool {
-    *scheme == Scheme::HTTPS || scheme.as_str().eq_ignore_ascii_case("wss")
+#[inline]
+fn is_encrypted(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
 }

@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::error::{Kind, TokenError};
+use crate::{
+    error::{Kind, TokenError},
+    striped::{OwnLine, Striped},
+};
 
 const BEARER: &str = "Bearer ";
 
@@ -36,6 +40,8 @@ pub struct Token {
 struct Inner {
     id: TokenId,
     header: HeaderValue,
+    /// The same value, for the threads that clone it at once.
+    copies: Striped<HeaderValue>,
     /// How much of the header stands before the token.
     prefix: usize,
     lifetime: Option<Duration>,
@@ -107,8 +113,9 @@ impl Token {
         let mut header = HeaderValue::try_from([prefix, access_token].concat())
             .map_err(|_| invalid("the access token does not fit into a header"))?;
         header.set_sensitive(true);
-        let (id, prefix) = (TokenId::of(&header), prefix.len());
-        Ok(Self { inner: Arc::new(Inner { id, header, prefix, lifetime: None, scope: None }) })
+        let (id, prefix, copies) = (TokenId::of(&header), prefix.len(), Striped::new());
+        let inner = Inner { id, header, copies, prefix, lifetime: None, scope: None };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// States how long the token is good for, counted from just before it was asked for, as
@@ -140,8 +147,14 @@ impl Token {
     }
 
     /// The value for an `Authorization` header, prefix and token. It is marked sensitive.
+    ///
+    /// Threads that ask for it at once get different copies of it, so that cloning it does not make
+    /// them wait for each other. There are twice as many copies as cores, at least 8 and at most 32. Each is
+    /// made when it is first asked for, and takes 300 bytes and the length of the value.
+    #[inline]
     pub fn header_value(&self) -> &HeaderValue {
-        &self.inner.header
+        let Inner { header, copies, .. } = &*self.inner;
+        copies.get_or_init(|| own_copy(header))
     }
 
     /// The access token itself, for protocols that do not carry it in an HTTP header. It is a
@@ -151,10 +164,29 @@ impl Token {
         value.get(self.inner.prefix..).unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(crate) fn references(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn original(&self) -> &HeaderValue {
+        &self.inner.header
+    }
+
     /// The same for two tokens that an API cannot tell apart.
     pub(crate) fn id(&self) -> TokenId {
         self.inner.id
     }
+}
+
+/// A copy whose reference count is not on the same cache line as anything else.
+#[cold]
+fn own_copy(header: &HeaderValue) -> HeaderValue {
+    let bytes = Bytes::from_owner(OwnLine(Box::<[u8]>::from(header.as_bytes())));
+    let mut copy = HeaderValue::from_maybe_shared(bytes).unwrap_or_else(|_| header.clone());
+    copy.set_sensitive(header.is_sensitive());
+    copy
 }
 
 impl fmt::Debug for Token {

@@ -85,8 +85,8 @@ impl TokenCache {
     /// [`enable_time`]: tokio::runtime::Builder::enable_time
     pub async fn token(&self) -> Result<Token, TokenError> {
         match self.shared.settled(Token::clone) {
-            Some(token) => Ok(token),
-            None => self.clone().acquire().await,
+            Ok(token) => Ok(token),
+            Err(_) => self.clone().acquire().await,
         }
     }
 
@@ -115,8 +115,11 @@ impl TokenCache {
 
     /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
     #[inline]
-    pub(crate) fn at_once<T>(&self, mut with: impl FnMut(&Token) -> T) -> Option<T> {
-        self.shared.settled(&mut with).or_else(|| self.shared.at_once().as_ref().map(with))
+    pub(crate) fn at_once<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
+        match self.shared.settled(with) {
+            Ok(used) => Some(used),
+            Err(with) => self.shared.at_once().as_ref().map(with),
+        }
     }
 
     /// As `peek`, but not one that an API has refused.
@@ -174,6 +177,12 @@ impl TokenCache {
     /// A request that is part of a fetch for this cache would wait for itself.
     pub(crate) fn waits_for(&self, fetches: &FetchesBehind) -> bool {
         fetches.contains(self.shared.id())
+    }
+
+    /// As long as the caller has what it returns, nobody else can change the state.
+    #[cfg(test)]
+    pub(crate) fn lock(&self) -> impl Sized + '_ {
+        self.shared.lock()
     }
 
     async fn replacement(&self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {

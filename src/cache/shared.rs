@@ -79,12 +79,13 @@ impl Shared {
         Arc::as_ptr(self).addr()
     }
 
-    /// Uses the token, if that can be done without another thought.
+    /// Uses the token, if that can be done without another thought. Gives `with` back otherwise.
     #[inline]
-    pub(super) fn settled<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
-        let settled = self.settled.load();
-        let settled = settled.as_ref()?;
-        (Instant::now() < settled.until).then(|| with(&settled.token))
+    pub(super) fn settled<T, F: FnOnce(&Token) -> T>(&self, with: F) -> Result<T, F> {
+        match &*self.settled.load() {
+            Some(settled) if Instant::now() < settled.until => Ok(with(&settled.token)),
+            _ => Err(with),
+        }
     }
 
     /// The token, if it can be used without waiting. May start a refresh behind it, where there
@@ -339,7 +340,7 @@ impl Shared {
     }
 
     /// Nothing that runs under the lock can leave the state half changed.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
