@@ -10,16 +10,14 @@ use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
-use super::{
-    destination::Destination,
-    exchange::{exchange, unanswered},
-    opened::Opened,
-    place::Place,
-    reading::Reading,
-    request::{Drawn, TokenRequest},
-    response::Reader,
-};
 use crate::{
+    client_credentials::{
+        auth::Opened,
+        endpoint::{Destination, Place},
+        message::{exchange, unanswered},
+        request::{Drawn, TokenRequest},
+        response::{Reader, Reading},
+    },
     error::{BoxError, TokenError},
     fetcher::{FetchContext, TokenFetcher},
     token::Token,
@@ -85,7 +83,7 @@ pub struct ClientCredentials<C> {
 }
 
 impl<C> ClientCredentials<C> {
-    pub(super) fn new(
+    pub(crate) fn new(
         client: C,
         destination: Destination,
         request: TokenRequest,

@@ -1,0 +1,17 @@
+use std::time::SystemTime;
+
+use super::resolved_secrets::Opened;
+
+/// What is particular to one token request.
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    not(feature = "jwt"),
+    expect(dead_code, reason = "only a JWT names an audience or a time")
+)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) client_id: &'a str,
+    /// Whom an assertion is for: the token endpoint, unless it says otherwise.
+    pub(crate) audience: &'a str,
+    pub(crate) opened: &'a Opened,
+    pub(crate) now: SystemTime,
+}

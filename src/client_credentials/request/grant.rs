@@ -1,0 +1,74 @@
+use crate::{
+    client_credentials::{
+        auth::{Assertion, Attempt, Secret},
+        message::{Draft, Shape},
+    },
+    error::TokenError,
+};
+
+/// What entitles the client to a token (RFC 6749 section 1.3).
+pub(crate) enum Grant {
+    ClientCredentials,
+    Password { username: String, password: Secret },
+    JwtBearer(Assertion),
+}
+
+impl Grant {
+    pub(crate) fn grant_type(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+            Self::Password { .. } => "password",
+            Self::JwtBearer(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        }
+    }
+
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::ClientCredentials => None,
+            Self::Password { password, .. } => Some(password),
+            Self::JwtBearer(assertion) => Some(assertion.secret()),
+        }
+    }
+
+    /// Adds what goes along with `grant_type`.
+    pub(crate) fn apply<'a>(
+        &'a self,
+        attempt: Attempt<'a>,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), TokenError> {
+        match self {
+            Self::ClientCredentials => {}
+            Self::Password { username, .. } if username.is_empty() => {
+                return Err(TokenError::config(
+                    "the username of the password grant is empty, pass the resource owner's",
+                ));
+            }
+            Self::Password { .. } if draft.shape() == Shape::Query => {
+                return Err(TokenError::config(
+                    "a password is not sent in a URL, use `legacy_password_grant` \
+                     without `params_in_query`",
+                ));
+            }
+            Self::Password { username, password } => {
+                draft.param("username", &**username);
+                draft.secret_param("password", attempt.opened.text(password));
+            }
+            Self::JwtBearer(_) if !draft.shape().has_body() => {
+                return Err(TokenError::config(
+                    "an assertion is not sent in a URL, use `jwt_bearer_grant` \
+                     without `params_in_query` and `legacy_get`",
+                ));
+            }
+            Self::JwtBearer(assertion) => assertion.apply("assertion", attempt, draft)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "check the client's registration at the issuer",
+            Self::Password { .. } => "check the username and the password",
+            Self::JwtBearer(assertion) => assertion.advice(),
+        }
+    }
+}

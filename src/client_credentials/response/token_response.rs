@@ -1,0 +1,177 @@
+//! The token in a successful answer (RFC 6749 section 5.1).
+
+use std::time::Duration;
+
+use super::{
+    fields::{Member, Members},
+    options::{Reading, Rigour, Unit, Zero},
+};
+use crate::{
+    error::{Kind, TokenError},
+    token::Token,
+};
+
+/// What means Bearer, in lower case. The last three are those of Apigee and eBay.
+const BEARER: [&str; 5] =
+    ["", "bearer", "bearertoken", "application access token", "user access token"];
+
+const LONGEST_LIFETIME: f64 = i32::MAX as f64;
+
+pub(crate) fn token(members: &Members, reading: &Reading) -> Result<Token, TokenError> {
+    let access_token = match &members.access_token {
+        Member::Text(token) if !token.is_empty() => token,
+        Member::Absent | Member::Text(_) => return Err(malformed("no `access_token`")),
+        _ => return Err(malformed("an `access_token` that is no string")),
+    };
+    check_type(&members.token_type)?;
+    if reading.rigour == Rigour::Strict {
+        check_strictly(access_token, members)?;
+    }
+    let token = match &reading.prefix {
+        None => Token::bearer(access_token),
+        Some(prefix) => Token::prefixed(prefix, access_token),
+    };
+    let mut token = token.map_err(|_| {
+        TokenError::new(
+            Kind::InvalidToken,
+            "the issuer's `access_token` has a space, a control or a non-ASCII character \
+             and cannot be sent, report it to the issuer",
+        )
+    })?;
+    if let Some(lifetime) = lifetime(&members.expires_in, reading) {
+        token = token.expires_in(lifetime);
+    }
+    if let Some(scope) = scope(&members.scope) {
+        token = token.scope(&scope);
+    }
+    Ok(token)
+}
+
+/// Refuses what is tolerated otherwise, and RFC 6749 section 5.1 and RFC 6750 section 2.1 do not
+/// allow.
+fn check_strictly(access_token: &str, members: &Members) -> Result<(), TokenError> {
+    let is_bearer =
+        matches!(&members.token_type, Member::Text(name) if name.eq_ignore_ascii_case("bearer"));
+    if !is_bearer {
+        return Err(malformed("no `token_type` of `Bearer`, which `strict` wants"));
+    }
+    let is_lifetime = match &members.expires_in {
+        Member::Absent => true,
+        Member::Number(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
+    if !is_lifetime {
+        return Err(malformed("an `expires_in` that is no whole number, which `strict` wants"));
+    }
+    let unpadded = access_token.trim_end_matches('=');
+    let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if unpadded.is_empty() || !unpadded.bytes().all(is_b64token) {
+        return Err(TokenError::new(
+            Kind::InvalidToken,
+            "the issuer's `access_token` is none of RFC 6750, \
+             leave out `strict` if the API takes it",
+        ));
+    }
+    Ok(())
+}
+
+fn check_type(token_type: &Member) -> Result<(), TokenError> {
+    let name = match token_type {
+        Member::Absent => return Ok(()),
+        Member::Text(name) => name.trim().to_ascii_lowercase(),
+        _ => return Err(malformed("a `token_type` that is no string")),
+    };
+    if BEARER.contains(&&*name) {
+        return Ok(());
+    }
+    Err(TokenError::new(
+        Kind::UnsupportedTokenType,
+        match &*name {
+            "dpop" => {
+                "the issuer gave a DPoP token, which is not supported, \
+                 register the client for bearer tokens"
+            }
+            _ => {
+                "the issuer gave a token that is not a bearer token, \
+                 register the client for bearer tokens"
+            }
+        },
+    ))
+}
+
+/// A lifetime, in any notation that issuers have for it. One that makes no sense is unknown: the
+/// token itself may be fine.
+fn lifetime(expires_in: &Member, reading: &Reading) -> Option<Duration> {
+    let (Member::Number(text) | Member::Text(text)) = expires_in else { return None };
+    let text = text.trim();
+    // Keeps out the `inf` and `NaN` that `f64` takes as well.
+    if !text.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let number: f64 = text.parse().ok()?;
+    let seconds = match reading.unit {
+        Unit::Seconds => number,
+        Unit::Milliseconds => number / 1000.0,
+    };
+    match reading.zero {
+        Zero::Never if number == 0.0 => Some(Duration::MAX),
+        _ => (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64)),
+    }
+}
+
+fn scope(scope: &Member) -> Option<String> {
+    let words: Vec<&str> = match scope {
+        Member::Text(text) => text.split_ascii_whitespace().collect(),
+        Member::List(list) => list.iter().flat_map(|item| item.split_ascii_whitespace()).collect(),
+        _ => return None,
+    };
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn malformed(what: &str) -> TokenError {
+    let message = format!("the issuer's answer has {what}, check the URL of the token endpoint");
+    TokenError::new(Kind::Malformed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_read_in_any_notation_and_never_fails() {
+        for (text, seconds) in [
+            ("3600", Some(3600)),
+            (" 3600 ", Some(3600)),
+            ("3599.99", Some(3599)),
+            ("3.6e3", Some(3600)),
+            ("3.6E+3", Some(3600)),
+            ("3600.", Some(3600)),
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("0.4", Some(0)),
+            ("2147483648", Some(2_147_483_647)),
+            ("99999999999999999999999", Some(2_147_483_647)),
+            ("1e999", Some(2_147_483_647)),
+            ("-1", None),
+            ("-0.1", None),
+            ("-1e999", None),
+            ("", None),
+            ("inf", None),
+            ("Infinity", None),
+            ("nan", None),
+            ("0x10", None),
+            ("1,000", None),
+            ("1h", None),
+            ("1 h", None),
+            (".", None),
+        ] {
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(
+                lifetime(&Member::Text(text.into()), &Reading::default()),
+                expected,
+                "{text}"
+            );
+        }
+        assert_eq!(lifetime(&Member::List(vec!["60".into()]), &Reading::default()), None);
+    }
+}
