@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-use super::{request_context::Attempt, secret::Secret};
-use crate::{client_credentials::message::Draft, error::TokenError};
+use super::{request_context::RequestContext, secret::Secret};
+use crate::{client_credentials::message::RequestParts, error::TokenError};
 
 /// An assertion (RFC 7521): a signed statement, usually a JWT, that stands for a client or for a
 /// user.
@@ -18,7 +18,7 @@ pub struct Assertion {
 
 #[derive(Clone, Debug)]
 enum Source {
-    Given(Secret),
+    External(Secret),
     #[cfg(feature = "jwt")]
     Signed(super::jwt::Jwt),
 }
@@ -26,15 +26,15 @@ enum Source {
 impl Assertion {
     pub(crate) fn secret(&self) -> &Secret {
         match &self.source {
-            Source::Given(secret) => secret,
+            Source::External(secret) => secret,
             #[cfg(feature = "jwt")]
             Source::Signed(jwt) => jwt.key(),
         }
     }
 
     /// Others sign it.
-    pub(crate) fn is_given(&self) -> bool {
-        matches!(self.source, Source::Given(_))
+    pub(crate) fn is_external(&self) -> bool {
+        matches!(self.source, Source::External(_))
     }
 
     /// Sends it as this parameter.
@@ -44,33 +44,33 @@ impl Assertion {
     pub(crate) fn apply<'a>(
         &'a self,
         name: &'static str,
-        attempt: Attempt<'a>,
-        draft: &mut Draft<'a>,
+        context: RequestContext<'a>,
+        parts: &mut RequestParts<'a>,
     ) -> Result<(), TokenError> {
-        let secret = attempt.opened.text(self.secret());
+        let secret = context.secrets.text(self.secret());
         let text = match &self.source {
-            Source::Given(_) => given(secret)?,
+            Source::External(_) => check_syntax(secret)?,
             #[cfg(feature = "jwt")]
-            Source::Signed(jwt) => jwt.sign(attempt)?.into(),
+            Source::Signed(jwt) => jwt.sign(context)?.into(),
         };
-        draft.redactor.hide(secret);
-        draft.secret_param(name, text);
+        parts.redactor.hide(secret);
+        parts.secret_param(name, text);
         Ok(())
     }
 
     /// What metadata calls a client's authentication by it.
     pub(crate) fn registered_names(&self) -> &'static [&'static str] {
         match &self.source {
-            Source::Given(_) => &["private_key_jwt", "client_secret_jwt"],
+            Source::External(_) => &["private_key_jwt", "client_secret_jwt"],
             #[cfg(feature = "jwt")]
             Source::Signed(jwt) => jwt.registered_names(),
         }
     }
 
     /// What to look at if the issuer does not like it.
-    pub(crate) fn advice(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match &self.source {
-            Source::Given(_) => {
+            Source::External(_) => {
                 "check that the issuer trusts who signs the assertion, and for which `aud` and `sub`"
             }
             #[cfg(feature = "jwt")]
@@ -82,7 +82,7 @@ impl Assertion {
     }
 }
 
-fn given(text: &str) -> Result<Cow<'_, str>, TokenError> {
+fn check_syntax(text: &str) -> Result<Cow<'_, str>, TokenError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(TokenError::config(
             "an assertion is empty or has a space, a control or a non-ASCII character, \
@@ -94,7 +94,7 @@ fn given(text: &str) -> Result<Cow<'_, str>, TokenError> {
 
 impl From<Secret> for Assertion {
     fn from(assertion: Secret) -> Self {
-        Self { source: Source::Given(assertion) }
+        Self { source: Source::External(assertion) }
     }
 }
 

@@ -6,6 +6,7 @@ mod basic;
 mod client_auth;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod method;
 mod parameter_names;
 mod request_context;
 mod resolved_secrets;
@@ -14,4 +15,7 @@ mod secret;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{Jwt, JwtAlgorithm};
 pub use self::{assertion::Assertion, client_auth::ClientAuth, secret::Secret};
-pub(super) use self::{parameter_names::Names, request_context::Attempt, resolved_secrets::Opened};
+pub(super) use self::{
+    parameter_names::ParameterNames, request_context::RequestContext,
+    resolved_secrets::ResolvedSecrets,
+};

@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use super::resolved_secrets::Opened;
+use super::resolved_secrets::ResolvedSecrets;
 
 /// What is particular to one token request.
 #[derive(Clone, Copy)]
@@ -8,10 +8,10 @@ use super::resolved_secrets::Opened;
     not(feature = "jwt"),
     expect(dead_code, reason = "only a JWT names an audience or a time")
 )]
-pub(crate) struct Attempt<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) client_id: &'a str,
     /// Whom an assertion is for: the token endpoint, unless it says otherwise.
     pub(crate) audience: &'a str,
-    pub(crate) opened: &'a Opened,
+    pub(crate) secrets: &'a ResolvedSecrets,
     pub(crate) now: SystemTime,
 }

@@ -4,24 +4,24 @@ use super::secret::Secret;
 use crate::error::TokenError;
 
 /// What is in place of a secret that has not been read.
-const SAMPLE: &str = "-";
+const PLACEHOLDER: &str = "-";
 
 /// The secrets that do not stay the same, as they were read for one token request.
 #[derive(Default)]
-pub(crate) struct Opened {
+pub(crate) struct ResolvedSecrets {
     texts: Vec<(Secret, SecretString)>,
 }
 
-impl Opened {
+impl ResolvedSecrets {
     /// Each place is read once, even if several secrets are in it.
     pub(crate) async fn read(secrets: Vec<&Secret>) -> Result<Self, TokenError> {
-        let mut opened = Self::default();
+        let mut resolved = Self::default();
         for secret in secrets {
-            if secret.fixed().is_none() && opened.find(secret).is_none() {
-                opened.texts.push((secret.clone(), secret.read().await?));
+            if secret.fixed().is_none() && resolved.find(secret).is_none() {
+                resolved.texts.push((secret.clone(), secret.read().await?));
             }
         }
-        Ok(opened)
+        Ok(resolved)
     }
 
     /// The text, if it is known. It is not while a client is only being built.
@@ -34,7 +34,7 @@ impl Opened {
 
     /// The text, or something that stands for it.
     pub(crate) fn text<'a>(&'a self, secret: &'a Secret) -> &'a str {
-        self.find(secret).unwrap_or(SAMPLE)
+        self.find(secret).unwrap_or(PLACEHOLDER)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -50,8 +50,8 @@ enum Source {
     Closure(Arc<Closure>),
 }
 
-type Closure = dyn Fn() -> Reading + Send + Sync;
-type Reading = Pin<Box<dyn Future<Output = Result<SecretString, TokenError>> + Send>>;
+type Closure = dyn Fn() -> SecretFuture + Send + Sync;
+type SecretFuture = Pin<Box<dyn Future<Output = Result<SecretString, TokenError>> + Send>>;
 
 impl Secret {
     /// The content of a file without the line breaks at its end, opened by its path each time. So a
@@ -88,7 +88,7 @@ impl Secret {
         T: Into<SecretString>,
         E: Into<BoxError>,
     {
-        let closure = move || -> Reading {
+        let closure = move || -> SecretFuture {
             let reading = read();
             Box::pin(async move {
                 let text = reading.await.map_err(|error| unread("their closure", error))?.into();

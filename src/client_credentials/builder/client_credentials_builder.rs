@@ -4,10 +4,13 @@ use crate::{
     client_credentials::{
         auth::{ClientAuth, Secret},
         credentials::ClientCredentials,
-        endpoint::{Choice, Destination, Discovery, Endpoint, Issuer, Place, Transport, Wishes},
-        message::Shape,
+        endpoint::{
+            AuthMethodChoice, Discovery, EndpointOptions, EndpointSource, EndpointUrl, Issuer,
+            ResolvedEndpoint, TransportSecurity,
+        },
+        message::Placement,
         request::TokenRequest,
-        response::{Reading, Rigour},
+        response::{ResponseOptions, Strictness},
     },
     error::{Kind, TokenError},
 };
@@ -36,18 +39,18 @@ const RESPONSE_LIMIT: usize = 1024 * 1024;
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientCredentialsBuilder<C> {
     client: C,
-    target: Result<Target, TokenError>,
-    pub(crate) wishes: Wishes,
+    url: Result<ConfiguredUrl, TokenError>,
+    pub(super) endpoint_options: EndpointOptions,
     problem: Option<TokenError>,
-    pub(crate) request: TokenRequest,
-    pub(crate) reading: Reading,
-    pub(crate) response_limit: usize,
+    pub(super) request: TokenRequest,
+    pub(super) response_options: ResponseOptions,
+    pub(super) response_limit: usize,
 }
 
-/// What the user named.
+/// The URL that the user gave.
 #[derive(Debug)]
-enum Target {
-    Endpoint(Endpoint),
+enum ConfiguredUrl {
+    TokenEndpoint(EndpointUrl),
     Issuer(Issuer),
 }
 
@@ -63,8 +66,8 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let target = Endpoint::parse(token_endpoint.as_ref()).map(Target::Endpoint);
-        ClientCredentialsBuilder::new(client, target, client_id.into(), auth.into())
+        let url = EndpointUrl::parse(token_endpoint.as_ref()).map(ConfiguredUrl::TokenEndpoint);
+        ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
     }
 
     /// As [`builder`](Self::builder), with the issuer's identifier in place of the token endpoint.
@@ -101,25 +104,25 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let target = Issuer::parse(issuer.as_ref()).map(Target::Issuer);
-        ClientCredentialsBuilder::new(client, target, client_id.into(), auth.into())
+        let url = Issuer::parse(issuer.as_ref()).map(ConfiguredUrl::Issuer);
+        ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
     }
 }
 
 impl<C> ClientCredentialsBuilder<C> {
     fn new(
         client: C,
-        target: Result<Target, TokenError>,
+        url: Result<ConfiguredUrl, TokenError>,
         client_id: Secret,
         auth: ClientAuth,
     ) -> Self {
         Self {
             client,
-            target,
-            wishes: Wishes::default(),
+            url,
+            endpoint_options: EndpointOptions::default(),
             problem: None,
             request: TokenRequest::new(client_id, auth),
-            reading: Reading::default(),
+            response_options: ResponseOptions::default(),
             response_limit: RESPONSE_LIMIT,
         }
     }
@@ -127,7 +130,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// Allows a token endpoint or an issuer over plain `http`, where anyone on the network can read the secret
     /// and the token. Not needed for loopback: `localhost`, `127.0.0.0/8` and `[::1]`.
     pub fn allow_http(mut self) -> Self {
-        self.wishes.transport = Transport::Any;
+        self.endpoint_options.transport_security = TransportSecurity::Optional;
         self
     }
 
@@ -142,15 +145,17 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`is_insecure`](TokenError::is_insecure) for a token endpoint over plain `http`. No message
     /// has a secret or the URL's query in it.
     pub fn build(self) -> Result<ClientCredentials<C>, TokenError> {
-        let target = self.target?;
+        let url = self.url?;
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        let (endpoint, is_discovered) = match &target {
-            Target::Endpoint(endpoint) => (endpoint, false),
-            Target::Issuer(issuer) => (issuer.url(), true),
+        let (endpoint, is_discovered) = match &url {
+            ConfiguredUrl::TokenEndpoint(endpoint) => (endpoint, false),
+            ConfiguredUrl::Issuer(issuer) => (issuer.url(), true),
         };
-        if self.wishes.transport == Transport::Confidential && !endpoint.is_confidential() {
+        if self.endpoint_options.transport_security == TransportSecurity::Required
+            && !endpoint.is_confidential()
+        {
             return Err(TokenError::new(
                 Kind::Insecure,
                 format!(
@@ -159,56 +164,65 @@ impl<C> ClientCredentialsBuilder<C> {
                 ),
             ));
         }
-        if self.wishes.needs_issuer() && !is_discovered {
+        if self.endpoint_options.need_issuer() && !is_discovered {
             return Err(TokenError::config(
                 "`mtls_endpoint_alias` and `pick_auth_method` go by the metadata of an issuer, \
                  start from `ClientCredentials::discover`",
             ));
         }
-        if self.reading.rigour == Rigour::Strict && self.reading.is_particular() {
+        if self.response_options.strictness == Strictness::Strict
+            && self.response_options.differ_from_rfc()
+        {
             return Err(TokenError::config(
                 "`strict` wants answers as in RFC 6749, leave it out where a setter says that \
                  they are otherwise",
             ));
         }
-        if self.wishes.method == Choice::Ours {
+        if self.endpoint_options.auth_method == AuthMethodChoice::Configured {
             self.request.check_names()?;
         }
-        let Self { client, wishes, request, reading, response_limit, .. } = self;
-        let destination = match target {
-            Target::Endpoint(endpoint) => {
-                let place = Place::at(endpoint);
-                request.check(&place)?;
-                Destination::Known(Arc::new(place))
+        let Self { client, endpoint_options, request, response_options, response_limit, .. } = self;
+        let endpoint_source = match url {
+            ConfiguredUrl::TokenEndpoint(endpoint) => {
+                let endpoint = ResolvedEndpoint::at(endpoint);
+                request.check(&endpoint)?;
+                EndpointSource::Fixed(Arc::new(endpoint))
             }
-            Target::Issuer(issuer) => {
-                request.check(&Place::at(issuer.url().clone()))?;
-                Destination::Discovered(Box::new(Discovery::new(issuer, wishes)))
+            ConfiguredUrl::Issuer(issuer) => {
+                request.check(&ResolvedEndpoint::at(issuer.url().clone()))?;
+                EndpointSource::Discovered(Box::new(Discovery::new(issuer, endpoint_options)))
             }
         };
-        Ok(ClientCredentials::new(client, destination, request, reading, response_limit))
+        Ok(ClientCredentials::new(
+            client,
+            endpoint_source,
+            request,
+            response_options,
+            response_limit,
+        ))
     }
 
     /// The first problem is the one that is reported.
-    pub(crate) fn keep(&mut self, problem: TokenError) {
+    pub(super) fn record_problem(&mut self, problem: TokenError) {
         self.problem.get_or_insert(problem);
     }
 
     #[cfg(feature = "config")]
     pub(crate) fn problem(&self) -> Option<&TokenError> {
-        self.target.as_ref().err().or(self.problem.as_ref())
+        self.url.as_ref().err().or(self.problem.as_ref())
     }
 
-    pub(crate) fn shape(mut self, shape: Shape) -> Self {
-        match (self.request.shape, shape) {
-            (Shape::Json, Shape::Query | Shape::Get) | (Shape::Query | Shape::Get, Shape::Json) => {
-                self.keep(TokenError::config(
+    pub(crate) fn placement(mut self, placement: Placement) -> Self {
+        match (self.request.placement, placement) {
+            (Placement::Json, Placement::Query | Placement::Get)
+            | (Placement::Query | Placement::Get, Placement::Json) => {
+                self.record_problem(TokenError::config(
                     "parameters are either in a JSON body or in the query, leave out `json_body` \
                      or `params_in_query` and `legacy_get`",
                 ));
             }
-            (Shape::Get, Shape::Query) => {}
-            _ => self.request.shape = shape,
+            (Placement::Get, Placement::Query) => {}
+            _ => self.request.placement = placement,
         }
         self
     }
@@ -217,9 +231,9 @@ impl<C> ClientCredentialsBuilder<C> {
 impl<C> fmt::Debug for ClientCredentialsBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentialsBuilder")
-            .field("target", &self.target)
+            .field("url", &self.url)
             .field("request", &self.request)
-            .field("reading", &self.reading)
+            .field("response_options", &self.response_options)
             .field("problem", &self.problem)
             .finish_non_exhaustive()
     }

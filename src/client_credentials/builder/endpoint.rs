@@ -1,5 +1,5 @@
 use super::client_credentials_builder::ClientCredentialsBuilder;
-use crate::client_credentials::endpoint::{Alias, Choice};
+use crate::client_credentials::endpoint::{AuthMethodChoice, MetadataEndpoint};
 
 /// What of an issuer's metadata is used.
 impl<C> ClientCredentialsBuilder<C> {
@@ -11,7 +11,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`build`](Self::build) refuses it without
     /// [`ClientCredentials::discover`](crate::ClientCredentials::discover).
     pub fn mtls_endpoint_alias(mut self) -> Self {
-        self.wishes.endpoint = Alias::Mtls;
+        self.endpoint_options.metadata_endpoint = MetadataEndpoint::MtlsAlias;
         self
     }
 
@@ -24,7 +24,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`build`](Self::build) refuses it without
     /// [`ClientCredentials::discover`](crate::ClientCredentials::discover).
     pub fn pick_auth_method(mut self) -> Self {
-        self.wishes.method = Choice::Both;
+        self.endpoint_options.auth_method = AuthMethodChoice::FromMetadata;
         self
     }
 }

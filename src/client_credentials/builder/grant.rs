@@ -20,7 +20,7 @@ impl<C> ClientCredentialsBuilder<C> {
     pub fn grant_type(mut self, grant_type: impl Into<String>) -> Self {
         let grant_type = grant_type.into();
         if grant_type.is_empty() {
-            self.keep(TokenError::config(
+            self.record_problem(TokenError::config(
                 "the grant type is empty, name one or call `no_grant_type`",
             ));
         }
@@ -72,7 +72,7 @@ impl<C> ClientCredentialsBuilder<C> {
 
     fn grant(&mut self, grant: Grant) {
         if !matches!(self.request.grant, Grant::ClientCredentials) {
-            self.keep(TokenError::config(
+            self.record_problem(TokenError::config(
                 "there are two grants, leave out one of `jwt_bearer_grant` and \
                  `legacy_password_grant`",
             ));

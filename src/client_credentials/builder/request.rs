@@ -7,8 +7,8 @@ use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::{
         auth::Secret,
-        message::Shape,
-        request::{ClientIdPlace, params},
+        message::Placement,
+        request::{ClientIdPlacement, scope},
     },
     error::TokenError,
 };
@@ -22,9 +22,9 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`build`](Self::build) refuses `"`, `\`, control and non-ASCII characters.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        match params::scope(&scope.into()) {
+        match scope::parse(&scope.into()) {
             Ok(scope) => self.request.scope = scope,
-            Err(problem) => self.keep(problem),
+            Err(problem) => self.record_problem(problem),
         }
         self
     }
@@ -37,10 +37,10 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`build`](Self::build) refuses letters, digits, and what a scope cannot have.
     pub fn scope_separator(mut self, separator: char) -> Self {
-        if params::is_scope_char(separator) && !separator.is_ascii_alphanumeric() {
+        if scope::is_scope_char(separator) && !separator.is_ascii_alphanumeric() {
             self.request.scope_separator = separator;
         } else {
-            self.keep(TokenError::config(
+            self.record_problem(TokenError::config(
                 "the scope separator is a letter, a digit or no scope character, \
                  pass a space or a comma",
             ));
@@ -58,7 +58,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// name given twice other than `resource` and `audience`, and a `resource` with a fragment.
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Err(problem) = self.request.params.push(name.into(), value.into()) {
-            self.keep(problem);
+            self.record_problem(problem);
         }
         self
     }
@@ -73,7 +73,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// refused.
     pub fn secret_param(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         if let Err(problem) = self.request.params.push_secret(name.into(), value.into()) {
-            self.keep(problem);
+            self.record_problem(problem);
         }
         self
     }
@@ -90,11 +90,11 @@ impl<C> ClientCredentialsBuilder<C> {
     /// `Content-Length` and `Transfer-Encoding`, which follow from the body.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if name == AUTHORIZATION {
-            self.keep(TokenError::config(
+            self.record_problem(TokenError::config(
                 "`authorization` cannot be an extra header, choose a `ClientAuth`",
             ));
         } else if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-            self.keep(TokenError::config(format!(
+            self.record_problem(TokenError::config(format!(
                 "`{name}` cannot be an extra header, leave it to the HTTP client"
             )));
         } else {
@@ -106,7 +106,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// Sends `client_id` as a parameter also where [`ClientAuth`](crate::ClientAuth) has it in a
     /// header or not at all (RFC 6749 section 3.2.1). By default it is sent once.
     pub fn client_id_in_body(mut self) -> Self {
-        self.request.client_id_place = ClientIdPlace::AuthAndParams;
+        self.request.client_id_placement = ClientIdPlacement::AuthAndParams;
         self
     }
 
@@ -134,7 +134,7 @@ impl<C> ClientCredentialsBuilder<C> {
     fn named(&mut self, name: impl Into<String>) -> String {
         let name = name.into();
         if name.is_empty() {
-            self.keep(TokenError::config(
+            self.record_problem(TokenError::config(
                 "a parameter of the client has an empty name, give it one",
             ));
         }
@@ -151,7 +151,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`build`](Self::build) refuses it together with [`params_in_query`](Self::params_in_query)
     /// and [`legacy_get`](Self::legacy_get).
     pub fn json_body(self) -> Self {
-        self.shape(Shape::Json)
+        self.placement(Placement::Json)
     }
 
     /// Sends `grant_type` and all other parameters in the query of the URL, and a `POST` without
@@ -164,7 +164,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`legacy_password_grant`](Self::legacy_password_grant) and
     /// [`secret_param`](Self::secret_param).
     pub fn params_in_query(self) -> Self {
-        self.shape(Shape::Query)
+        self.placement(Placement::Query)
     }
 
     /// **Legacy:** sends a `GET` with all parameters in the query, which RFC 6749 section 3.2
@@ -180,6 +180,6 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`build`](Self::build) refuses it together with
     /// [`ClientAuth::post`](crate::ClientAuth::post) and assertions.
     pub fn legacy_get(self) -> Self {
-        self.shape(Shape::Get)
+        self.placement(Placement::Get)
     }
 }

@@ -1,6 +1,6 @@
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
-    client_credentials::response::{Pointer, Rigour, Unit, Zero},
+    client_credentials::response::{ExpiresInUnit, JsonPointer, Strictness, ZeroExpiresIn},
     token::Token,
 };
 
@@ -29,7 +29,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # request(()).unwrap();
     /// ```
     pub fn token_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.reading.access_token = self.pointer(pointer);
+        self.response_options.access_token = self.pointer(pointer);
         self
     }
 
@@ -40,7 +40,7 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`build`](Self::build) refuses what is no JSON pointer.
     pub fn expires_in_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.reading.expires_in = self.pointer(pointer);
+        self.response_options.expires_in = self.pointer(pointer);
         self
     }
 
@@ -51,15 +51,15 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`build`](Self::build) refuses what is no JSON pointer.
     pub fn token_type_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.reading.token_type = self.pointer(pointer);
+        self.response_options.token_type = self.pointer(pointer);
         self
     }
 
-    fn pointer(&mut self, pointer: impl AsRef<str>) -> Option<Pointer> {
-        match Pointer::parse(pointer.as_ref()) {
+    fn pointer(&mut self, pointer: impl AsRef<str>) -> Option<JsonPointer> {
+        match JsonPointer::parse(pointer.as_ref()) {
             Ok(pointer) => Some(pointer),
             Err(problem) => {
-                self.keep(problem);
+                self.record_problem(problem);
                 None
             }
         }
@@ -68,14 +68,14 @@ impl<C> ClientCredentialsBuilder<C> {
     /// Takes `expires_in` as milliseconds, as Fiserv sends it. The default, and what RFC 6749
     /// section 5.1 says, is seconds.
     pub fn expires_in_millis(mut self) -> Self {
-        self.reading.unit = Unit::Milliseconds;
+        self.response_options.expires_in_unit = ExpiresInUnit::Milliseconds;
         self
     }
 
     /// Takes an `expires_in` of zero as a token that does not expire, as Mailchimp means it. By
     /// default such a token serves those who wait for it, and is then forgotten.
     pub fn zero_means_never(mut self) -> Self {
-        self.reading.zero = Zero::Never;
+        self.response_options.zero_expires_in = ZeroExpiresIn::Never;
         self
     }
 
@@ -87,7 +87,7 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// [`build`](Self::build) refuses it together with the setters for answers of another form.
     pub fn strict(mut self) -> Self {
-        self.reading.rigour = Rigour::Strict;
+        self.response_options.strictness = Strictness::Strict;
         self
     }
 
@@ -101,8 +101,8 @@ impl<C> ClientCredentialsBuilder<C> {
     pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         match Token::prefixed(&prefix, "token") {
-            Ok(_) => self.reading.prefix = Some(prefix),
-            Err(problem) => self.keep(problem),
+            Ok(_) => self.response_options.prefix = Some(prefix),
+            Err(problem) => self.record_problem(problem),
         }
         self
     }

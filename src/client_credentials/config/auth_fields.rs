@@ -12,7 +12,7 @@ use crate::{
 
 /// What the client proves itself with. What is used is taken out, so that the rest is known to be
 /// of no use.
-pub(super) struct Proof {
+pub(super) struct AuthFields {
     pub(super) method: Value,
     pub(super) client_secret: Value,
     pub(super) client_secret_file: Value,
@@ -29,7 +29,7 @@ pub(super) struct Proof {
     pub(super) claims: Value,
 }
 
-impl Proof {
+impl AuthFields {
     /// The method, by the name that RFC 7591 section 2 has for it, if it has one.
     pub(super) fn auth(&mut self) -> Result<ClientAuth, TokenError> {
         let field = "token_endpoint_auth_method";

@@ -3,16 +3,16 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{
-    auth_fields::Proof,
+    auth_fields::AuthFields,
     field_error::{invalid, missing, unused},
-    field_setter::{self, Filling},
+    field_setter::{FieldSetter, Sensitivity},
     secret_source::{self, text_or_file},
     value::Value,
 };
 use crate::{
     client_credentials::{
         auth::Secret, builder::ClientCredentialsBuilder, credentials::ClientCredentials,
-        message::Shape,
+        message::Placement,
     },
     error::TokenError,
 };
@@ -129,7 +129,7 @@ impl ClientCredentialsConfig {
     /// [`is_config`](TokenError::is_config), with the name of the field that is missing, malformed
     /// or of no use beside the others. No message has a value in it.
     pub fn builder<C>(self, client: C) -> Result<ClientCredentialsBuilder<C>, TokenError> {
-        let mut proof = Proof {
+        let mut auth_fields = AuthFields {
             method: self.token_endpoint_auth_method,
             client_secret: self.client_secret,
             client_secret_file: self.client_secret_file,
@@ -145,19 +145,20 @@ impl ClientCredentialsConfig {
             lifetime: self.assertion_lifetime,
             claims: self.assertion_claims,
         };
-        let auth = proof.auth()?;
+        let auth = auth_fields.auth()?;
         let client_id =
             text_or_file(("client_id", self.client_id), ("client_id_file", self.client_id_file))?;
         let client_id = client_id.unwrap_or_else(|| "".into());
         let token_endpoint = self.token_endpoint.plain("token_endpoint")?;
-        let mut filling = match (token_endpoint, self.issuer.plain("issuer")?) {
-            (Some(url), None) => Filling::of(
+        let mut setter = match (token_endpoint, self.issuer.plain("issuer")?) {
+            (Some(url), None) => FieldSetter::of(
                 ClientCredentials::builder(client, url, client_id, auth),
                 "token_endpoint",
             ),
-            (None, Some(issuer)) => {
-                Filling::of(ClientCredentials::discover(client, issuer, client_id, auth), "issuer")
-            }
+            (None, Some(issuer)) => FieldSetter::of(
+                ClientCredentials::discover(client, issuer, client_id, auth),
+                "issuer",
+            ),
             (None, None) => Err(missing("token_endpoint` or `issuer")),
             (Some(_), Some(_)) => Err(TokenError::config(
                 "`token_endpoint` and `issuer` are both given, leave one out",
@@ -168,10 +169,10 @@ impl ClientCredentialsConfig {
         let username = self.username.plain("username")?;
         let password =
             text_or_file(("password", self.password), ("password_file", self.password_file))?;
-        filling = match (grant_type.as_deref(), username, password) {
+        setter = match (grant_type.as_deref(), username, password) {
             (Some("password"), None, _) => return Err(missing("username")),
             (Some("password"), _, None) => return Err(missing("password` or `password_file")),
-            (Some("password"), Some(username), Some(password)) => filling
+            (Some("password"), Some(username), Some(password)) => setter
                 .set("username", |builder| builder.legacy_password_grant(username, password))?,
             (_, Some(_), _) => {
                 return Err(unused("username", "without `grant_type = \"password\"`"));
@@ -180,49 +181,48 @@ impl ClientCredentialsConfig {
                 return Err(unused("password", "without `grant_type = \"password\"`"));
             }
             (Some(JWT_BEARER), ..) => {
-                let assertion = proof.assertion()?;
-                filling.set("grant_type", |builder| builder.jwt_bearer_grant(assertion))?
+                let assertion = auth_fields.assertion()?;
+                setter.set("grant_type", |builder| builder.jwt_bearer_grant(assertion))?
             }
-            (Some(""), ..) => filling.set("grant_type", ClientCredentialsBuilder::no_grant_type)?,
-            (Some(other), ..) => filling.set("grant_type", |builder| builder.grant_type(other))?,
-            (None, ..) => filling,
+            (Some(""), ..) => setter.set("grant_type", ClientCredentialsBuilder::no_grant_type)?,
+            (Some(other), ..) => setter.set("grant_type", |builder| builder.grant_type(other))?,
+            (None, ..) => setter,
         };
-        proof.check_used_up()?;
+        auth_fields.check_used_up()?;
 
         if let Some(separator) = self.scope_separator.plain("scope_separator")? {
             let mut chars = separator.chars();
             let (Some(separator), None) = (chars.next(), chars.next()) else {
                 return Err(invalid("scope_separator", "is not one character"));
             };
-            filling =
-                filling.set("scope_separator", |builder| builder.scope_separator(separator))?;
+            setter = setter.set("scope_separator", |builder| builder.scope_separator(separator))?;
         }
         if let Some(placement) = self.placement.plain("placement")? {
-            let shape = match &*placement {
-                "form" => Shape::Form,
-                "json" => Shape::Json,
-                "query" => Shape::Query,
-                "legacy_get" => Shape::Get,
+            let placement = match &*placement {
+                "form" => Placement::Form,
+                "json" => Placement::Json,
+                "query" => Placement::Query,
+                "legacy_get" => Placement::Get,
                 _ => {
                     let why = "is none of `form`, `json`, `query` and `legacy_get`, write one";
                     return Err(invalid("placement", why));
                 }
             };
-            filling = filling.set("placement", |builder| builder.shape(shape))?;
+            setter = setter.set("placement", |builder| builder.placement(placement))?;
         }
         if let Some(bytes) = self.response_limit.number("response_limit")? {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            filling = filling.set("response_limit", |builder| builder.response_limit(bytes))?;
+            setter = setter.set("response_limit", |builder| builder.response_limit(bytes))?;
         }
-        let filling = filling
+        let setter = setter
             .text("scope", self.scope, |builder, scope| builder.scope(scope))?
             .list("audience", self.audience)?
             .list("resource", self.resource)?
             .params("params", self.params)?
             .secret_params("secret_params", self.secret_params, Secret::from)?
             .secret_params("secret_param_files", self.secret_param_files, secret_source::file)?
-            .headers("headers", self.headers, field_setter::Shown::Yes)?
-            .headers("secret_headers", self.secret_headers, field_setter::Shown::No)?
+            .headers("headers", self.headers, Sensitivity::Public)?
+            .headers("secret_headers", self.secret_headers, Sensitivity::Sensitive)?
             .flag(
                 "client_id_in_body",
                 self.client_id_in_body,
@@ -262,7 +262,7 @@ impl ClientCredentialsConfig {
                 ClientCredentialsBuilder::pick_auth_method,
             )?
             .flag("allow_http", self.allow_http, ClientCredentialsBuilder::allow_http)?;
-        Ok(filling.builder)
+        Ok(setter.builder)
     }
 }
 

@@ -8,18 +8,18 @@ use crate::{
 };
 
 /// A builder that is being set, and whose problems are told with the name of the field.
-pub(super) struct Filling<C> {
+pub(super) struct FieldSetter<C> {
     pub(super) builder: ClientCredentialsBuilder<C>,
 }
 
 /// Whether a value may turn up in an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Yes,
-    No,
+pub(super) enum Sensitivity {
+    Public,
+    Sensitive,
 }
 
-impl<C> Filling<C> {
+impl<C> FieldSetter<C> {
     pub(super) fn of(
         builder: ClientCredentialsBuilder<C>,
         field: &str,
@@ -62,14 +62,14 @@ impl<C> Filling<C> {
     /// Sends each of the texts as the parameter of the field's name.
     pub(super) fn list(self, field: &str, value: Value) -> Result<Self, TokenError> {
         let texts = value.list(field)?.into_iter();
-        texts.into_iter().try_fold(self, |filling, text| {
-            filling.set(field, |builder| builder.param(field, text))
-        })
+        texts
+            .into_iter()
+            .try_fold(self, |setter, text| setter.set(field, |builder| builder.param(field, text)))
     }
 
     pub(super) fn params(self, field: &str, value: Value) -> Result<Self, TokenError> {
-        value.table(field)?.into_iter().try_fold(self, |filling, (name, text)| {
-            filling.set(field, |builder| builder.param(name, text.expose_secret()))
+        value.table(field)?.into_iter().try_fold(self, |setter, (name, text)| {
+            setter.set(field, |builder| builder.param(name, text.expose_secret()))
         })
     }
 
@@ -79,8 +79,8 @@ impl<C> Filling<C> {
         value: Value,
         secret: impl Fn(SecretString) -> Secret,
     ) -> Result<Self, TokenError> {
-        value.table(field)?.into_iter().try_fold(self, |filling, (name, text)| {
-            filling.set(field, |builder| builder.secret_param(name, secret(text)))
+        value.table(field)?.into_iter().try_fold(self, |setter, (name, text)| {
+            setter.set(field, |builder| builder.secret_param(name, secret(text)))
         })
     }
 
@@ -88,17 +88,17 @@ impl<C> Filling<C> {
         self,
         field: &str,
         value: Value,
-        shown: Shown,
+        sensitivity: Sensitivity,
     ) -> Result<Self, TokenError> {
-        value.table(field)?.into_iter().try_fold(self, |filling, (name, text)| {
+        value.table(field)?.into_iter().try_fold(self, |setter, (name, text)| {
             let at = format!("{field}.{name}");
             let name = HeaderName::try_from(name);
             let name = name.map_err(|_| invalid(&at, "is not the name of a header"))?;
             let value = HeaderValue::try_from(text.expose_secret());
             let mut value =
                 value.map_err(|_| invalid(&at, "has a character that no header can have"))?;
-            value.set_sensitive(shown == Shown::No);
-            filling.set(&at, |builder| builder.header(name, value))
+            value.set_sensitive(sensitivity == Sensitivity::Sensitive);
+            setter.set(&at, |builder| builder.header(name, value))
         })
     }
 }

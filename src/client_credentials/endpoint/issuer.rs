@@ -1,13 +1,13 @@
 use std::fmt;
 
-use super::url::Endpoint;
+use super::url::EndpointUrl;
 use crate::error::TokenError;
 
 /// An issuer identifier (RFC 8414 section 2), and where the issuer's metadata may be.
 pub(crate) struct Issuer {
     identifier: String,
-    url: Endpoint,
-    metadata: [Endpoint; 2],
+    url: EndpointUrl,
+    metadata: [EndpointUrl; 2],
 }
 
 impl Issuer {
@@ -18,7 +18,7 @@ impl Issuer {
                  write it as `https://host/path`, just as the issuer itself does",
             )
         };
-        let url = Endpoint::parse(identifier).map_err(|_| malformed())?;
+        let url = EndpointUrl::parse(identifier).map_err(|_| malformed())?;
         if url.query().is_some() {
             return Err(malformed());
         }
@@ -28,7 +28,7 @@ impl Issuer {
             format!("{origin}/.well-known/oauth-authorization-server{path}"),
             format!("{origin}{path}/.well-known/openid-configuration"),
         ];
-        let [oauth, openid] = metadata.map(|url| Endpoint::parse(&url).map_err(|_| malformed()));
+        let [oauth, openid] = metadata.map(|url| EndpointUrl::parse(&url).map_err(|_| malformed()));
         let metadata = [oauth?, openid?];
         Ok(Self { identifier: identifier.to_owned(), url, metadata })
     }
@@ -37,13 +37,13 @@ impl Issuer {
         &self.identifier
     }
 
-    pub(crate) fn url(&self) -> &Endpoint {
+    pub(crate) fn url(&self) -> &EndpointUrl {
         &self.url
     }
 
     /// In the order in which they are tried: RFC 8414 section 3.1, then OpenID Connect Discovery
     /// section 4.
-    pub(crate) fn metadata(&self) -> &[Endpoint; 2] {
+    pub(crate) fn metadata(&self) -> &[EndpointUrl; 2] {
         &self.metadata
     }
 }

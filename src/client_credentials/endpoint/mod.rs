@@ -4,14 +4,17 @@
 mod discovery;
 mod issuer;
 mod metadata;
+mod metadata_request;
+mod options;
 mod resolved;
 mod source;
 mod url;
 
 pub(super) use self::{
-    discovery::{Alias, Choice, Discovery, Transport, Wishes},
+    discovery::Discovery,
     issuer::Issuer,
-    resolved::Place,
-    source::Destination,
-    url::Endpoint,
+    options::{AuthMethodChoice, EndpointOptions, MetadataEndpoint, TransportSecurity},
+    resolved::ResolvedEndpoint,
+    source::EndpointSource,
+    url::EndpointUrl,
 };

@@ -1,31 +1,32 @@
+//! Where the token endpoint comes from: the user, or discovery.
+
 use std::sync::Arc;
 
 use super::{
-    discovery::{Discovery, Trust},
-    resolved::Place,
+    discovery::{Discovery, Freshness},
+    resolved::ResolvedEndpoint,
 };
 
-/// Where token requests go.
 #[derive(Debug)]
-pub(crate) enum Destination {
-    Known(Arc<Place>),
+pub(crate) enum EndpointSource {
+    Fixed(Arc<ResolvedEndpoint>),
     Discovered(Box<Discovery>),
 }
 
-impl Destination {
-    /// A token request is sent there.
-    pub(crate) fn doubt(&self) {
+impl EndpointSource {
+    /// A token request is sent there, and its outcome is not known yet.
+    pub(crate) fn mark_stale(&self) {
         match self {
-            Self::Known(_) => {}
-            Self::Discovered(discovery) => discovery.rate(Trust::Doubtful),
+            Self::Fixed(_) => {}
+            Self::Discovered(discovery) => discovery.mark(Freshness::Stale),
         }
     }
 
-    /// It was not the place that was wrong, if anything was.
-    pub(crate) fn trust(&self) {
+    /// The outcome gives no reason to read the metadata again.
+    pub(crate) fn mark_fresh(&self) {
         match self {
-            Self::Known(_) => {}
-            Self::Discovered(discovery) => discovery.rate(Trust::Good),
+            Self::Fixed(_) => {}
+            Self::Discovered(discovery) => discovery.mark(Freshness::Fresh),
         }
     }
 }

@@ -6,11 +6,11 @@ use crate::{error::TokenError, target::is_loopback};
 
 /// The URL of a token endpoint (RFC 6749 section 3.2). Its query is shown nowhere.
 #[derive(Clone)]
-pub(crate) struct Endpoint {
+pub(crate) struct EndpointUrl {
     uri: Uri,
 }
 
-impl Endpoint {
+impl EndpointUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, TokenError> {
         // `http::Uri` drops a fragment without a word.
         if url.contains('#') {
@@ -91,13 +91,13 @@ impl Endpoint {
     }
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.origin(), self.path())
     }
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -129,7 +129,7 @@ mod tests {
             "https://issuer/token#part",
             "https://issuer/token?a=b#",
         ] {
-            let error = Endpoint::parse(url).expect_err(url);
+            let error = EndpointUrl::parse(url).expect_err(url);
             assert!(error.is_config(), "{url}: {error}");
         }
     }
@@ -148,7 +148,7 @@ mod tests {
             ("http://localhost.example/token", false),
             ("http://10.0.0.1/token", false),
         ] {
-            let endpoint = Endpoint::parse(url).expect(url);
+            let endpoint = EndpointUrl::parse(url).expect(url);
             assert_eq!(endpoint.is_confidential(), confidential, "{url}");
         }
     }
@@ -161,21 +161,21 @@ mod tests {
             ("https://a/t?b=c%20d+e'~", "https://a/t?b=c%20d+e'~&x=1"),
             ("https://a/t?b&", "https://a/t?b&x=1"),
         ] {
-            let endpoint = Endpoint::parse(url).expect(url);
+            let endpoint = EndpointUrl::parse(url).expect(url);
             assert_eq!(endpoint.uri_with("x=1").expect(url).to_string(), expected);
         }
     }
 
     #[test]
     fn the_query_is_not_shown() {
-        let endpoint = Endpoint::parse("https://a.example:8443/t?sig=s3cr3t").expect("a URL");
+        let endpoint = EndpointUrl::parse("https://a.example:8443/t?sig=s3cr3t").expect("a URL");
         assert_eq!(format!("{endpoint} {endpoint:?}").matches("s3cr3t").count(), 0);
         assert_eq!(endpoint.to_string(), "https://a.example:8443/t");
     }
 
     #[test]
     fn parameters_beyond_what_a_url_holds_are_an_error() {
-        let endpoint = Endpoint::parse("https://a.example/t?kept=1").expect("a URL");
+        let endpoint = EndpointUrl::parse("https://a.example/t?kept=1").expect("a URL");
         let error = endpoint.uri_with(&"x".repeat(70_000)).expect_err("too long");
         assert!(error.is_config());
     }

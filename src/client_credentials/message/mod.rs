@@ -1,10 +1,12 @@
-//! HTTP messages: the headers and parameters that a token request is made of, and the exchange of
-//! a request for a response.
+//! HTTP messages: the headers and parameters that a token request is made of, and the HTTP client's
+//! answer to a request.
 
 mod parts;
+mod placement;
 mod transport;
 
 pub(super) use self::{
-    parts::{Draft, Shape},
-    transport::{Content, exchange, unanswered},
+    parts::{Param, RequestParts},
+    placement::Placement,
+    transport::{CollectedBody, send, transport_error},
 };

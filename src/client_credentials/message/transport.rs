@@ -1,4 +1,6 @@
-use std::future::poll_fn;
+//! Sends one request through the HTTP client and collects the response.
+
+use std::{fmt, future::poll_fn};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,26 +9,23 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tower_service::Service;
 
 use crate::{
-    client_credentials::{
-        endpoint::Endpoint,
-        redaction::{Redactor, causes},
-    },
+    client_credentials::redaction::{Redactor, causes},
     error::{BoxError, Kind, TokenError},
 };
 
-/// What came of an answer's body.
-pub(crate) enum Content {
+/// The body of a response, as far as it could be read.
+pub(crate) enum CollectedBody {
     Complete(Bytes),
     TooLarge,
     Broken(BoxError),
 }
 
 /// Sends one request and reads its answer, up to `limit` bytes of the body.
-pub(crate) async fn exchange<C, RB>(
+pub(crate) async fn send<C, RB>(
     mut client: C,
     request: Request<Full<Bytes>>,
     limit: usize,
-) -> Result<Response<Content>, BoxError>
+) -> Result<Response<CollectedBody>, BoxError>
 where
     C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
     C::Error: Into<BoxError>,
@@ -37,17 +36,17 @@ where
     let response = client.call(request).await.map_err(Into::into)?;
     let (head, body) = response.into_parts();
     let content = match Limited::new(body, limit).collect().await {
-        Ok(body) => Content::Complete(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Content::TooLarge,
-        Err(error) => Content::Broken(error),
+        Ok(body) => CollectedBody::Complete(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => CollectedBody::TooLarge,
+        Err(error) => CollectedBody::Broken(error),
     };
     Ok(Response::from_parts(head, content))
 }
 
-/// What an error of the HTTP client is told as: by the message, unless the client wanted a token
-/// for the request and has none.
-pub(crate) fn unanswered(
-    url: &Endpoint,
+/// The error for a request that has no response: with this message, unless the HTTP client itself
+/// wanted a token for the request and has none.
+pub(crate) fn transport_error(
+    url: &impl fmt::Display,
     message: String,
     error: BoxError,
     redactor: &Redactor,

@@ -2,12 +2,12 @@ use std::ops::Range;
 
 /// A text read in one of the ways that a secret may be spelt in it. Each byte knows where it
 /// starts in the text, and so does the end.
-pub(crate) struct Spelling {
+pub(crate) struct DecodedText {
     bytes: Vec<u8>,
     starts: Vec<usize>,
 }
 
-impl Spelling {
+impl DecodedText {
     pub(crate) fn plain(text: &str) -> Self {
         Self { bytes: text.into(), starts: (0..=text.len()).collect() }
     }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, error::Error, fmt, iter, ops::Range};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::decoded_text::Spelling;
+use super::decoded_text::DecodedText;
 use crate::error::BoxError;
 
 pub(crate) const REDACTED: &str = "[redacted]";
@@ -70,24 +70,26 @@ impl Redactor {
         {
             return error;
         }
-        Box::new(self.remains(&*error))
+        Box::new(self.redacted(&*error))
     }
 
     fn found(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        for read in [Spelling::plain, Spelling::escaped, Spelling::percent, Spelling::form] {
-            let spelling = read(text);
+        for read in
+            [DecodedText::plain, DecodedText::escaped, DecodedText::percent, DecodedText::form]
+        {
+            let decoded = read(text);
             for secret in &self.hidden {
-                found.extend(spelling.find(secret.expose_secret().as_bytes()));
+                found.extend(decoded.find(secret.expose_secret().as_bytes()));
             }
         }
         found
     }
 
-    fn remains(&self, error: &(dyn Error + 'static)) -> Remains {
-        Remains {
+    fn redacted(&self, error: &(dyn Error + 'static)) -> RedactedError {
+        RedactedError {
             text: self.redact(&error.to_string()).into_owned(),
-            source: error.source().map(|source| Box::new(self.remains(source))),
+            source: error.source().map(|source| Box::new(self.redacted(source))),
         }
     }
 }
@@ -101,18 +103,18 @@ pub(crate) fn causes<'a>(
 
 /// What is left of an error that showed a secret.
 #[derive(Debug)]
-struct Remains {
+struct RedactedError {
     text: String,
-    source: Option<Box<Remains>>,
+    source: Option<Box<RedactedError>>,
 }
 
-impl fmt::Display for Remains {
+impl fmt::Display for RedactedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl Error for Remains {
+impl Error for RedactedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }

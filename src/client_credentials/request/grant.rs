@@ -1,7 +1,7 @@
 use crate::{
     client_credentials::{
-        auth::{Assertion, Attempt, Secret},
-        message::{Draft, Shape},
+        auth::{Assertion, RequestContext, Secret},
+        message::{Placement, RequestParts},
     },
     error::TokenError,
 };
@@ -11,6 +11,15 @@ pub(crate) enum Grant {
     ClientCredentials,
     Password { username: String, password: Secret },
     JwtBearer(Assertion),
+}
+
+/// What is sent as `grant_type`.
+#[derive(Clone, Debug)]
+pub(crate) enum GrantType {
+    /// What RFC 6749 says for the grant.
+    Registered,
+    Custom(String),
+    Omitted,
 }
 
 impl Grant {
@@ -33,8 +42,8 @@ impl Grant {
     /// Adds what goes along with `grant_type`.
     pub(crate) fn apply<'a>(
         &'a self,
-        attempt: Attempt<'a>,
-        draft: &mut Draft<'a>,
+        context: RequestContext<'a>,
+        parts: &mut RequestParts<'a>,
     ) -> Result<(), TokenError> {
         match self {
             Self::ClientCredentials => {}
@@ -43,32 +52,32 @@ impl Grant {
                     "the username of the password grant is empty, pass the resource owner's",
                 ));
             }
-            Self::Password { .. } if draft.shape() == Shape::Query => {
+            Self::Password { .. } if parts.placement() == Placement::Query => {
                 return Err(TokenError::config(
                     "a password is not sent in a URL, use `legacy_password_grant` \
                      without `params_in_query`",
                 ));
             }
             Self::Password { username, password } => {
-                draft.param("username", &**username);
-                draft.secret_param("password", attempt.opened.text(password));
+                parts.param("username", &**username);
+                parts.secret_param("password", context.secrets.text(password));
             }
-            Self::JwtBearer(_) if !draft.shape().has_body() => {
+            Self::JwtBearer(_) if !parts.placement().has_body() => {
                 return Err(TokenError::config(
                     "an assertion is not sent in a URL, use `jwt_bearer_grant` \
                      without `params_in_query` and `legacy_get`",
                 ));
             }
-            Self::JwtBearer(assertion) => assertion.apply("assertion", attempt, draft)?,
+            Self::JwtBearer(assertion) => assertion.apply("assertion", context, parts)?,
         }
         Ok(())
     }
 
-    pub(crate) fn advice(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::ClientCredentials => "check the client's registration at the issuer",
             Self::Password { .. } => "check the username and the password",
-            Self::JwtBearer(assertion) => assertion.advice(),
+            Self::JwtBearer(assertion) => assertion.hint(),
         }
     }
 }

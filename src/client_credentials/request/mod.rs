@@ -1,11 +1,15 @@
 //! What a token request says: the grant, the scope and the other parameters, and the HTTP request
 //! that they are written into.
 
+mod encode;
 mod grant;
-pub(super) mod params;
+mod params;
+mod prepared;
+pub(super) mod scope;
 mod token_request;
 
 pub(super) use self::{
-    grant::Grant,
-    token_request::{ClientIdPlace, Drawn, GrantType, TokenRequest},
+    grant::{Grant, GrantType},
+    prepared::PreparedRequest,
+    token_request::{ClientIdPlacement, TokenRequest},
 };

@@ -1,7 +1,7 @@
 use crate::{
     client_credentials::{
-        auth::{Attempt, Secret},
-        message::{Draft, Shape},
+        auth::{RequestContext, Secret},
+        message::{Placement, RequestParts},
     },
     error::TokenError,
 };
@@ -62,19 +62,19 @@ impl Params {
 
     pub(crate) fn apply<'a>(
         &'a self,
-        attempt: Attempt<'a>,
-        draft: &mut Draft<'a>,
+        context: RequestContext<'a>,
+        parts: &mut RequestParts<'a>,
     ) -> Result<(), TokenError> {
         for (name, value) in &self.pairs {
             match value {
-                Value::Plain(value) => draft.param(name, &**value),
-                Value::Secret(_) if draft.shape() == Shape::Query => {
+                Value::Plain(value) => parts.param(name, &**value),
+                Value::Secret(_) if parts.placement() == Placement::Query => {
                     return Err(TokenError::config(
                         "a secret parameter is not sent in a URL, use `secret_param` \
                          without `params_in_query`",
                     ));
                 }
-                Value::Secret(value) => draft.secret_param(name, attempt.opened.text(value)),
+                Value::Secret(value) => parts.secret_param(name, context.secrets.text(value)),
             }
         }
         Ok(())
@@ -102,24 +102,6 @@ impl Params {
 
 pub(crate) fn is_repeatable(name: &str) -> bool {
     REPEATABLE.contains(&name)
-}
-
-/// A scope in its usual form (RFC 6749 section 3.3), or `None` if it is empty.
-pub(crate) fn scope(scope: &str) -> Result<Option<String>, TokenError> {
-    if scope.trim().is_empty() {
-        return Ok(None);
-    }
-    if !scope.chars().all(is_scope_char) {
-        return Err(TokenError::config(
-            "the scope has a character that scopes cannot have, \
-             separate its parts by single spaces and leave out quotes and backslashes",
-        ));
-    }
-    Ok(Some(scope.split(' ').filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")))
-}
-
-pub(crate) fn is_scope_char(c: char) -> bool {
-    matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }
 
 #[cfg(test)]
@@ -150,14 +132,5 @@ mod tests {
         let mut params = Params::default();
         params.push("tenant".into(), String::new()).expect("omitted");
         assert_eq!(params.pairs.len(), 0);
-    }
-
-    #[test]
-    fn a_scope_is_a_list_of_printable_words() {
-        assert_eq!(scope("a  b:c/.default ").expect("a scope").as_deref(), Some("a b:c/.default"));
-        assert_eq!(scope(" \n").expect("no scope"), None);
-        for bad in ["a\"b", "a\\b", "a\tb", "a\nb", "é", "a\u{7f}"] {
-            assert!(scope(bad).expect_err(bad).is_config());
-        }
     }
 }

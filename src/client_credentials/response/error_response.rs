@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{error_hints::Advice, fields::Member};
+use super::{error_hints::ErrorHints, fields::Field};
 use crate::{
     client_credentials::redaction::{REDACTED, Redactor},
     error::{Kind, TokenError},
@@ -24,27 +24,32 @@ const REGISTERED: [&str; 6] = [
 ];
 
 /// An answer that is no token.
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     pub(crate) status: StatusCode,
     pub(crate) code: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) advice: Advice,
+    pub(crate) hints: ErrorHints,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// Adds what the issuer says about it (RFC 6749 section 5.2).
-    pub(crate) fn because(mut self, code: &str, description: &Member, redactor: &Redactor) -> Self {
+    pub(crate) fn with_code(
+        mut self,
+        code: &str,
+        description: &Field,
+        redactor: &Redactor,
+    ) -> Self {
         self.code =
             Some(if is_registered(code) { code.to_owned() } else { redactor.excerpt(code) });
         self.description = match description {
-            Member::Text(text) if !text.trim().is_empty() => Some(redactor.excerpt(text)),
+            Field::Text(text) if !text.trim().is_empty() => Some(redactor.excerpt(text)),
             _ => None,
         };
         self
     }
 
     /// Takes back a code in the issuer's own words.
-    pub(crate) fn with_unshown_code(mut self) -> Self {
+    pub(crate) fn with_redacted_code(mut self) -> Self {
         self.code = self.code.map(|code| match is_registered(&code) {
             true => code,
             false => REDACTED.to_owned(),
@@ -54,7 +59,7 @@ impl Refusal {
 
     pub(crate) fn into_error(self) -> TokenError {
         let transient = is_transient(self.status, self.code.as_deref());
-        let message = format!("{}, {}", self.finding(transient), self.advice(transient));
+        let message = format!("{}, {}", self.summary(transient), self.hint(transient));
         let error = TokenError::new(Kind::Answer, message).with_answer(self.status, transient);
         match self.code {
             Some(code) => error.with_code(code, self.description),
@@ -62,7 +67,7 @@ impl Refusal {
         }
     }
 
-    fn finding(&self, transient: bool) -> String {
+    fn summary(&self, transient: bool) -> String {
         let status = self.status.as_u16();
         let Some(code) = &self.code else {
             return match status {
@@ -80,13 +85,13 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, transient: bool) -> Cow<'static, str> {
-        let advice = match (self.code.as_deref(), self.status.as_u16()) {
+    fn hint(&self, transient: bool) -> Cow<'static, str> {
+        let hint = match (self.code.as_deref(), self.status.as_u16()) {
             _ if transient => "try again later",
             (Some("invalid_client"), _) | (None, 401) => {
-                return self.advice.on_credentials(self.advice.client);
+                return self.hints.with_encoding(self.hints.client_auth);
             }
-            (Some("invalid_grant"), _) => self.advice.grant,
+            (Some("invalid_grant"), _) => self.hints.grant,
             (Some("unauthorized_client"), _) => {
                 "check that the client may use this grant, and its secret"
             }
@@ -96,13 +101,13 @@ impl Refusal {
             (Some("invalid_scope"), _) => "check the scope and that the client may have it",
             (Some("invalid_target"), _) => "check the `resource` and `audience` parameters",
             (Some("invalid_request"), _) => {
-                let advice = "check which parameters the issuer wants and how they are sent";
-                return self.advice.on_credentials(advice);
+                let hint = "check which parameters the issuer wants and how they are sent";
+                return self.hints.with_encoding(hint);
             }
             (Some("use_dpop_nonce"), _) => {
                 "register the client for bearer tokens: DPoP is not supported"
             }
-            (Some(_), 401) => return self.advice.on_credentials(self.advice.client),
+            (Some(_), 401) => return self.hints.with_encoding(self.hints.client_auth),
             (Some(_), _) => "check the client's registration at the issuer",
             (None, 300..400) => "configure the URL that it redirects to: no redirect is followed",
             (None, 400 | 415) => "check which parameters it wants and how they are sent",
@@ -110,7 +115,7 @@ impl Refusal {
             (None, 404 | 405 | 410) => "check its URL",
             (None, _) => "check its URL and the client's registration",
         };
-        advice.into()
+        hint.into()
     }
 }
 

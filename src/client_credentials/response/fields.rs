@@ -4,24 +4,24 @@ use serde::Deserialize;
 use serde_json::{Value, error::Category, value::RawValue};
 
 use super::{
-    json_pointer::Pointer,
-    options::{Reading, Rigour},
+    json_pointer::JsonPointer,
+    options::{ResponseOptions, Strictness},
 };
 
 /// The members of a token endpoint's answer that mean something here (RFC 6749 section 5).
 #[derive(Default)]
-pub(crate) struct Members {
-    pub(crate) access_token: Member,
-    pub(crate) token_type: Member,
-    pub(crate) expires_in: Member,
-    pub(crate) scope: Member,
-    pub(crate) error: Member,
-    pub(crate) error_description: Member,
+pub(crate) struct Fields {
+    pub(crate) access_token: Field,
+    pub(crate) token_type: Field,
+    pub(crate) expires_in: Field,
+    pub(crate) scope: Field,
+    pub(crate) error: Field,
+    pub(crate) error_description: Field,
 }
 
 /// The value of one member, as far as it matters.
 #[derive(Default)]
-pub(crate) enum Member {
+pub(crate) enum Field {
     /// Missing, or `null`.
     #[default]
     Absent,
@@ -35,93 +35,93 @@ pub(crate) enum Member {
 }
 
 /// Why a body has no members: what it is instead, to follow "the answer is".
-pub(crate) type Unreadable = Cow<'static, str>;
+pub(crate) type UnreadableBody = Cow<'static, str>;
 
-impl Members {
+impl Fields {
     /// Reads a body by its shape, not by its `Content-Type`, which too many issuers get wrong.
-    pub(crate) fn read(body: &[u8], reading: &Reading) -> Result<Self, Unreadable> {
+    pub(crate) fn read(body: &[u8], options: &ResponseOptions) -> Result<Self, UnreadableBody> {
         let text = std::str::from_utf8(body).map_err(|_| "not in UTF-8")?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
-        let is_bare_token = reading.access_token.as_ref().is_some_and(Pointer::is_root);
+        let is_bare_token = options.access_token.as_ref().is_some_and(JsonPointer::is_root);
         match text.bytes().next() {
             None => Err("empty".into()),
             Some(b'<') => Err("a page in HTML or XML".into()),
-            Some(b'{') => Self::from_json(text, reading),
-            Some(b'[' | b'"') if reading.access_token.is_some() => Self::from_json(text, reading),
+            Some(b'{') => Self::from_json(text, options),
+            Some(b'[' | b'"') if options.access_token.is_some() => Self::from_json(text, options),
             Some(_) if is_bare_token && matches!(text, "null" | "true" | "false") => {
                 Err("a JSON literal".into())
             }
             Some(_) if is_bare_token && !is_form_of_an_error(text) => {
-                Ok(Self { access_token: Member::Text(text.to_owned()), ..Self::default() })
+                Ok(Self { access_token: Field::Text(text.to_owned()), ..Self::default() })
             }
-            Some(_) if reading.rigour == Rigour::Strict => Err("no JSON object".into()),
+            Some(_) if options.strictness == Strictness::Strict => Err("no JSON object".into()),
             Some(_) => Self::from_form(text),
         }
     }
 
     /// As much as there is to read of a failed answer: of one in a foreign charset what is ASCII,
     /// and of one that has members twice the `error`.
-    pub(crate) fn read_leniently(body: &[u8], reading: &Reading) -> Self {
+    pub(crate) fn read_leniently(body: &[u8], options: &ResponseOptions) -> Self {
         let text = String::from_utf8_lossy(body);
-        Self::read(text.as_bytes(), &reading.of_failures()).unwrap_or_else(|_| {
+        Self::read(text.as_bytes(), &options.for_error_responses()).unwrap_or_else(|_| {
             let text = text.trim_start_matches('\u{feff}');
             let error = serde_json::from_str::<&RawValue>(text).ok().and_then(|document| {
-                Pointer::to_member("error").find(document).ok().map(Member::from_json)
+                JsonPointer::to_member("error").find(document).ok().map(Field::from_json)
             });
             // There may be a token in it, wherever it is.
-            let access_token = Member::Other;
+            let access_token = Field::Other;
             Self { access_token, error: error.unwrap_or_default(), ..Self::default() }
         })
     }
 
-    fn from_json(text: &str, reading: &Reading) -> Result<Self, Unreadable> {
+    fn from_json(text: &str, options: &ResponseOptions) -> Result<Self, UnreadableBody> {
         let document: &RawValue = serde_json::from_str(text).map_err(broken)?;
         let object: Object<'_> = match text.starts_with('{') {
             true => serde_json::from_str(text).map_err(broken)?,
             false => Object::default(),
         };
-        let member = |place: &Option<Pointer>, usual| match place {
-            None => Ok(Member::from_json(usual)),
-            Some(place) => match place.find(document) {
-                Ok(found) => Ok(Member::from_json(found)),
-                Err(_) => Err(Unreadable::from(TWICE)),
+        let field = |pointer: &Option<JsonPointer>, default| match pointer {
+            None => Ok(Field::from_json(default)),
+            Some(pointer) => match pointer.find(document) {
+                Ok(found) => Ok(Field::from_json(found)),
+                Err(_) => Err(UnreadableBody::from(TWICE)),
             },
         };
         Ok(Self {
-            access_token: member(&reading.access_token, object.access_token)?,
-            token_type: member(&reading.token_type, object.token_type)?,
-            expires_in: member(&reading.expires_in, object.expires_in)?,
-            scope: Member::from_json(object.scope),
-            error: Member::from_json(object.error),
-            error_description: Member::from_json(object.error_description),
+            access_token: field(&options.access_token, object.access_token)?,
+            token_type: field(&options.token_type, object.token_type)?,
+            expires_in: field(&options.expires_in, object.expires_in)?,
+            scope: Field::from_json(object.scope),
+            error: Field::from_json(object.error),
+            error_description: Field::from_json(object.error_description),
         })
     }
 
-    fn from_form(text: &str) -> Result<Self, Unreadable> {
+    fn from_form(text: &str) -> Result<Self, UnreadableBody> {
         let neither = || "neither a JSON object nor a form".into();
         if text.contains(|c: char| c.is_control() || matches!(c, '<' | '>' | '"')) {
             return Err(neither());
         }
-        let mut members = Self::default();
+        let mut fields = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            let member = match &*name {
-                "access_token" => &mut members.access_token,
-                "token_type" => &mut members.token_type,
-                "expires_in" => &mut members.expires_in,
-                "scope" => &mut members.scope,
-                "error" => &mut members.error,
-                "error_description" => &mut members.error_description,
+            let field = match &*name {
+                "access_token" => &mut fields.access_token,
+                "token_type" => &mut fields.token_type,
+                "expires_in" => &mut fields.expires_in,
+                "scope" => &mut fields.scope,
+                "error" => &mut fields.error,
+                "error_description" => &mut fields.error_description,
                 _ => continue,
             };
-            if !matches!(member, Member::Absent) {
+            if !matches!(field, Field::Absent) {
                 return Err("a form that has a parameter twice".into());
             }
-            *member = Member::Text(value.into_owned());
+            *field = Field::Text(value.into_owned());
         }
-        match (&members.access_token, &members.error) {
-            (Member::Absent, Member::Absent) => Err(neither()),
-            _ => Ok(members),
+        match (&fields.access_token, &fields.error) {
+            (Field::Absent, Field::Absent) => Err(neither()),
+            _ => Ok(fields),
         }
     }
 }
@@ -132,7 +132,7 @@ fn is_form_of_an_error(text: &str) -> bool {
 
 const TWICE: &str = "JSON that has a member twice";
 
-fn broken(error: serde_json::Error) -> Unreadable {
+fn broken(error: serde_json::Error) -> UnreadableBody {
     match error.classify() {
         Category::Eof => "JSON that ends in the middle".into(),
         Category::Data => TWICE.into(),
@@ -143,7 +143,7 @@ fn broken(error: serde_json::Error) -> Unreadable {
     }
 }
 
-impl Member {
+impl Field {
     fn from_json(value: Option<&RawValue>) -> Self {
         let Some(value) = value.map(RawValue::get) else { return Self::Absent };
         if value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {

@@ -10,14 +10,14 @@ use crate::error::TokenError;
 
 /// Where in a JSON document a value is (RFC 6901).
 #[derive(Clone, Debug)]
-pub(crate) struct Pointer {
+pub(crate) struct JsonPointer {
     tokens: Vec<String>,
 }
 
 /// An object that has the same member twice.
-pub(crate) struct Twice;
+pub(crate) struct DuplicateMember;
 
-impl Pointer {
+impl JsonPointer {
     pub(crate) fn parse(pointer: &str) -> Result<Self, TokenError> {
         let is_sound = pointer.is_empty() || pointer.starts_with('/');
         let mut escapes = pointer.split('~').skip(1);
@@ -42,7 +42,10 @@ impl Pointer {
     }
 
     /// The value, or `None` if there is none in that place. The document is sound JSON.
-    pub(crate) fn find<'a>(&self, document: &'a RawValue) -> Result<Option<&'a RawValue>, Twice> {
+    pub(crate) fn find<'a>(
+        &self,
+        document: &'a RawValue,
+    ) -> Result<Option<&'a RawValue>, DuplicateMember> {
         let mut found = document;
         for token in &self.tokens {
             let next = match found.get().as_bytes().first() {
@@ -62,17 +65,17 @@ fn element<'a>(array: &'a RawValue, index: &str) -> Option<&'a RawValue> {
     elements.get(index.parse::<usize>().ok()?).copied()
 }
 
-fn member<'a>(object: &'a RawValue, name: &str) -> Result<Option<&'a RawValue>, Twice> {
+fn member<'a>(object: &'a RawValue, name: &str) -> Result<Option<&'a RawValue>, DuplicateMember> {
     let mut json = serde_json::Deserializer::from_str(object.get());
-    json.deserialize_map(Only { name }).map_err(|_| Twice)
+    json.deserialize_map(MemberVisitor { name }).map_err(|_| DuplicateMember)
 }
 
 /// Reads one member of an object and passes over the others.
-struct Only<'n> {
+struct MemberVisitor<'n> {
     name: &'n str,
 }
 
-impl<'de> Visitor<'de> for Only<'_> {
+impl<'de> Visitor<'de> for MemberVisitor<'_> {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +84,7 @@ impl<'de> Visitor<'de> for Only<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
         let mut found = None;
-        while let Some(is_it) = members.next_key_seed(Is(self.name))? {
+        while let Some(is_it) = members.next_key_seed(NameMatches(self.name))? {
             if !is_it {
                 members.next_value::<IgnoredAny>()?;
             } else if found.replace(members.next_value()?).is_some() {
@@ -92,9 +95,9 @@ impl<'de> Visitor<'de> for Only<'_> {
     }
 }
 
-struct Is<'n>(&'n str);
+struct NameMatches<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Is<'_> {
+impl<'de> DeserializeSeed<'de> for NameMatches<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<bool, D::Error> {
@@ -102,7 +105,7 @@ impl<'de> DeserializeSeed<'de> for Is<'_> {
     }
 }
 
-impl Visitor<'_> for Is<'_> {
+impl Visitor<'_> for NameMatches<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,7 +123,7 @@ mod tests {
 
     fn find(document: &str, pointer: &str) -> Option<String> {
         let document: &RawValue = serde_json::from_str(document).expect("JSON");
-        let pointer = Pointer::parse(pointer).expect(pointer);
+        let pointer = JsonPointer::parse(pointer).expect(pointer);
         pointer.find(document).ok().expect("no member twice").map(|found| found.get().into())
     }
 
@@ -153,7 +156,7 @@ mod tests {
         let find = |pointer: &str| {
             let document = r#"{"a":{"b":1,"b":2},"c":1,"a":{}}"#;
             let document: &RawValue = serde_json::from_str(document).expect("JSON");
-            Pointer::parse(pointer).expect(pointer).find(document).is_ok()
+            JsonPointer::parse(pointer).expect(pointer).find(document).is_ok()
         };
         assert!(!find("/a"));
         assert!(!find("/a/b"));
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn what_is_no_pointer_is_refused() {
         for bad in ["access_token", "data/token", "$.data", "/a~", "/a~2b", " "] {
-            assert!(Pointer::parse(bad).expect_err(bad).is_config());
+            assert!(JsonPointer::parse(bad).expect_err(bad).is_config());
         }
     }
 }

@@ -3,14 +3,15 @@ use std::time::SystemTime;
 use http::{Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
 
 use super::{
-    error_hints::Advice,
-    error_response::{self, Refusal},
-    fields::{Member, Members},
-    options::Reading,
-    retry_after, token_response,
+    error_hints::ErrorHints,
+    error_response::{ErrorResponse, is_transient},
+    fields::{Field, Fields},
+    options::ResponseOptions,
+    retry_after::retry_after,
+    token_response,
 };
 use crate::{
-    client_credentials::{message::Content, redaction::Redactor},
+    client_credentials::{message::CollectedBody, redaction::Redactor},
     error::{BoxError, Kind, TokenError},
     token::Token,
 };
@@ -19,28 +20,30 @@ use crate::{
 ///
 /// Nothing of a successful answer but its `error` and `error_description` gets into an error: the
 /// rest may be a token.
-pub(crate) struct Reader<'r> {
-    pub(crate) reading: &'r Reading,
+pub(crate) struct ResponseReader<'r> {
+    pub(crate) options: &'r ResponseOptions,
     pub(crate) redactor: Redactor,
-    pub(crate) advice: Advice,
+    pub(crate) hints: ErrorHints,
 }
 
-impl Reader<'_> {
+impl ResponseReader<'_> {
     /// The token, or why there is none. `now` is used where the answer has no `Date`.
     pub(crate) fn read(
         &self,
-        response: Response<Content>,
+        response: Response<CollectedBody>,
         now: SystemTime,
     ) -> Result<Token, TokenError> {
         let (head, content) = response.into_parts();
         let outcome = match content {
-            Content::Complete(body) if head.status.is_success() => self.token(&head, &body),
-            Content::Complete(body) => Err(self.refusal(&head, &body)),
-            Content::Broken(error) => Err(self.broken(&head, error)),
-            Content::TooLarge if head.status.is_redirection() => Err(self.refusal(&head, b"")),
-            Content::TooLarge => Err(too_large(head.status)),
+            CollectedBody::Complete(body) if head.status.is_success() => self.token(&head, &body),
+            CollectedBody::Complete(body) => Err(self.error_response(&head, &body)),
+            CollectedBody::Broken(error) => Err(self.broken(&head, error)),
+            CollectedBody::TooLarge if head.status.is_redirection() => {
+                Err(self.error_response(&head, b""))
+            }
+            CollectedBody::TooLarge => Err(too_large(head.status)),
         };
-        outcome.map_err(|error| match retry_after::read(&head.headers, now) {
+        outcome.map_err(|error| match retry_after(&head.headers, now) {
             Some(delay) => error.retry_in(delay),
             None => error,
         })
@@ -55,19 +58,19 @@ impl Reader<'_> {
                 "the issuer's answer is encoded as `{coding}`, let the HTTP client decode it"
             ));
         }
-        let members = match Members::read(body, self.reading) {
-            Ok(members) => members,
+        let fields = match Fields::read(body, self.options) {
+            Ok(fields) => fields,
             Err(what) => {
                 return malformed(format!(
                     "the issuer's answer is {what}, check the URL of the token endpoint"
                 ));
             }
         };
-        match error_code(&members.error) {
-            Ok(None) => token_response::token(&members, self.reading)
+        match error_code(&fields.error) {
+            Ok(None) => token_response::token(&fields, self.options)
                 .map_err(|error| error.with_answer(head.status, false)),
-            Ok(Some(code)) => Err(self.coded_refusal(head.status, code, &members)),
-            Err(NotACode) => malformed(
+            Ok(Some(code)) => Err(self.coded_error_response(head.status, code, &fields)),
+            Err(InvalidErrorCode) => malformed(
                 "the issuer's answer has an `error` that is no string, \
                  check the URL of the token endpoint"
                     .into(),
@@ -75,19 +78,19 @@ impl Reader<'_> {
         }
     }
 
-    fn refusal(&self, head: &Parts, body: &[u8]) -> TokenError {
-        let error = self.bare_refusal(head.status).into_error();
+    fn error_response(&self, head: &Parts, body: &[u8]) -> TokenError {
+        let error = self.bare_error_response(head.status).into_error();
         if head.status.is_redirection() {
             return error;
         }
         if let Some(coding) = self.content_coding(head) {
             return error.with_source(format!("the body of the answer is encoded as `{coding}`"));
         }
-        let members = Members::read_leniently(body, self.reading);
-        if let Ok(Some(code)) = error_code(&members.error) {
-            return self.coded_refusal(head.status, code, &members);
+        let fields = Fields::read_leniently(body, self.options);
+        if let Ok(Some(code)) = error_code(&fields.error) {
+            return self.coded_error_response(head.status, code, &fields);
         }
-        match self.excerpt(body, &members) {
+        match self.excerpt(body, &fields) {
             Some(excerpt) => error.with_source(format!("the body of the answer is {excerpt}")),
             None => error,
         }
@@ -96,7 +99,7 @@ impl Reader<'_> {
     fn broken(&self, head: &Parts, error: BoxError) -> TokenError {
         let cause = self.redactor.redact_error(error);
         if !head.status.is_success() {
-            return self.refusal(head, b"").with_source(cause);
+            return self.error_response(head, b"").with_source(cause);
         }
         let message = "the connection broke in the middle of the issuer's answer, try again later";
         TokenError::new(Kind::Fetch, message).with_source(cause).transient()
@@ -104,26 +107,26 @@ impl Reader<'_> {
 
     /// What repeats a token beside it is left out as a whole. To hide the token alone would tell
     /// it from what is left, and let the issuer choose what is hidden.
-    fn coded_refusal(&self, status: StatusCode, code: &str, members: &Members) -> TokenError {
+    fn coded_error_response(&self, status: StatusCode, code: &str, fields: &Fields) -> TokenError {
         let mut token = Redactor::default();
-        if let Member::Text(text) = &members.access_token {
+        if let Field::Text(text) = &fields.access_token {
             token.hide(text);
         }
-        let refusal = self.bare_refusal(status);
-        let refusal = match &members.error_description {
-            Member::Text(text) if token.finds(text) => {
-                refusal.because(code, &Member::Absent, &self.redactor)
+        let error_response = self.bare_error_response(status);
+        let error_response = match &fields.error_description {
+            Field::Text(text) if token.finds(text) => {
+                error_response.with_code(code, &Field::Absent, &self.redactor)
             }
-            description => refusal.because(code, description, &self.redactor),
+            description => error_response.with_code(code, description, &self.redactor),
         };
         match token.finds(code) {
-            true => refusal.with_unshown_code().into_error(),
-            false => refusal.into_error(),
+            true => error_response.with_redacted_code().into_error(),
+            false => error_response.into_error(),
         }
     }
 
-    fn bare_refusal(&self, status: StatusCode) -> Refusal {
-        Refusal { status, code: None, description: None, advice: self.advice.clone() }
+    fn bare_error_response(&self, status: StatusCode) -> ErrorResponse {
+        ErrorResponse { status, code: None, description: None, hints: self.hints.clone() }
     }
 
     /// A coding that the body still has on, though none was asked for.
@@ -136,9 +139,9 @@ impl Reader<'_> {
     }
 
     /// An error in a vendor's own words, unless a token may be among them.
-    fn excerpt(&self, body: &[u8], members: &Members) -> Option<String> {
+    fn excerpt(&self, body: &[u8], fields: &Fields) -> Option<String> {
         let text = std::str::from_utf8(body).ok()?.trim();
-        let may_have_token = !matches!(members.access_token, Member::Absent)
+        let may_have_token = !matches!(fields.access_token, Field::Absent)
             || text.to_ascii_lowercase().contains("token")
             || text.contains("eyJ");
         (text.starts_with('{') && !may_have_token).then(|| self.redactor.excerpt(text))
@@ -148,18 +151,18 @@ impl Reader<'_> {
 fn too_large(status: StatusCode) -> TokenError {
     let message = "the issuer's answer is larger than the limit, \
                    check the URL of the token endpoint or raise `response_limit`";
-    let transient = error_response::is_transient(status, None);
+    let transient = is_transient(status, None);
     TokenError::new(Kind::TooLarge, message).with_answer(status, transient)
 }
 
 /// An `error` that is none of RFC 6749's and not just another way to say that there is none.
-struct NotACode;
+struct InvalidErrorCode;
 
-fn error_code(error: &Member) -> Result<Option<&str>, NotACode> {
+fn error_code(error: &Field) -> Result<Option<&str>, InvalidErrorCode> {
     match error {
-        Member::Absent | Member::False => Ok(None),
-        Member::Text(code) => Ok((!code.is_empty()).then_some(code)),
-        Member::Number(number) if number.parse() == Ok(0.0) => Ok(None),
-        Member::Number(_) | Member::List(_) | Member::Other => Err(NotACode),
+        Field::Absent | Field::False => Ok(None),
+        Field::Text(code) => Ok((!code.is_empty()).then_some(code)),
+        Field::Number(number) if number.parse() == Ok(0.0) => Ok(None),
+        Field::Number(_) | Field::List(_) | Field::Other => Err(InvalidErrorCode),
     }
 }

@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 /// answer's own `Date`, so that a wrong clock here does no harm; `now` stands in for it.
 ///
 /// `None` for what is no such value.
-pub(crate) fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = text(headers, RETRY_AFTER)?;
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let delay = if is_number {
@@ -39,7 +39,7 @@ mod tests {
     fn seconds_and_dates_are_read_and_the_rest_is_ignored() {
         let date = |second| HeaderValue::from_str(&httpdate::fmt_http_date(at(second)));
         let read = |pairs: &[(HeaderName, HeaderValue)]| {
-            read(&pairs.iter().cloned().collect(), at(1_000)).map(|delay| delay.as_secs())
+            retry_after(&pairs.iter().cloned().collect(), at(1_000)).map(|delay| delay.as_secs())
         };
         let text = |value: &'static str| vec![(RETRY_AFTER, HeaderValue::from_static(value))];
 

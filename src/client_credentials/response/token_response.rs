@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    fields::{Member, Members},
-    options::{Reading, Rigour, Unit, Zero},
+    fields::{Field, Fields},
+    options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
 };
 use crate::{
     error::{Kind, TokenError},
@@ -17,17 +17,17 @@ const BEARER: [&str; 5] =
 
 const LONGEST_LIFETIME: f64 = i32::MAX as f64;
 
-pub(crate) fn token(members: &Members, reading: &Reading) -> Result<Token, TokenError> {
-    let access_token = match &members.access_token {
-        Member::Text(token) if !token.is_empty() => token,
-        Member::Absent | Member::Text(_) => return Err(malformed("no `access_token`")),
+pub(crate) fn token(fields: &Fields, options: &ResponseOptions) -> Result<Token, TokenError> {
+    let access_token = match &fields.access_token {
+        Field::Text(token) if !token.is_empty() => token,
+        Field::Absent | Field::Text(_) => return Err(malformed("no `access_token`")),
         _ => return Err(malformed("an `access_token` that is no string")),
     };
-    check_type(&members.token_type)?;
-    if reading.rigour == Rigour::Strict {
-        check_strictly(access_token, members)?;
+    check_type(&fields.token_type)?;
+    if options.strictness == Strictness::Strict {
+        check_strictly(access_token, fields)?;
     }
-    let token = match &reading.prefix {
+    let token = match &options.prefix {
         None => Token::bearer(access_token),
         Some(prefix) => Token::prefixed(prefix, access_token),
     };
@@ -38,10 +38,10 @@ pub(crate) fn token(members: &Members, reading: &Reading) -> Result<Token, Token
              and cannot be sent, report it to the issuer",
         )
     })?;
-    if let Some(lifetime) = lifetime(&members.expires_in, reading) {
+    if let Some(lifetime) = lifetime(&fields.expires_in, options) {
         token = token.expires_in(lifetime);
     }
-    if let Some(scope) = scope(&members.scope) {
+    if let Some(scope) = scope(&fields.scope) {
         token = token.scope(&scope);
     }
     Ok(token)
@@ -49,15 +49,15 @@ pub(crate) fn token(members: &Members, reading: &Reading) -> Result<Token, Token
 
 /// Refuses what is tolerated otherwise, and RFC 6749 section 5.1 and RFC 6750 section 2.1 do not
 /// allow.
-fn check_strictly(access_token: &str, members: &Members) -> Result<(), TokenError> {
+fn check_strictly(access_token: &str, fields: &Fields) -> Result<(), TokenError> {
     let is_bearer =
-        matches!(&members.token_type, Member::Text(name) if name.eq_ignore_ascii_case("bearer"));
+        matches!(&fields.token_type, Field::Text(name) if name.eq_ignore_ascii_case("bearer"));
     if !is_bearer {
         return Err(malformed("no `token_type` of `Bearer`, which `strict` wants"));
     }
-    let is_lifetime = match &members.expires_in {
-        Member::Absent => true,
-        Member::Number(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()),
+    let is_lifetime = match &fields.expires_in {
+        Field::Absent => true,
+        Field::Number(digits) => digits.bytes().all(|byte| byte.is_ascii_digit()),
         _ => false,
     };
     if !is_lifetime {
@@ -75,10 +75,10 @@ fn check_strictly(access_token: &str, members: &Members) -> Result<(), TokenErro
     Ok(())
 }
 
-fn check_type(token_type: &Member) -> Result<(), TokenError> {
+fn check_type(token_type: &Field) -> Result<(), TokenError> {
     let name = match token_type {
-        Member::Absent => return Ok(()),
-        Member::Text(name) => name.trim().to_ascii_lowercase(),
+        Field::Absent => return Ok(()),
+        Field::Text(name) => name.trim().to_ascii_lowercase(),
         _ => return Err(malformed("a `token_type` that is no string")),
     };
     if BEARER.contains(&&*name) {
@@ -101,28 +101,28 @@ fn check_type(token_type: &Member) -> Result<(), TokenError> {
 
 /// A lifetime, in any notation that issuers have for it. One that makes no sense is unknown: the
 /// token itself may be fine.
-fn lifetime(expires_in: &Member, reading: &Reading) -> Option<Duration> {
-    let (Member::Number(text) | Member::Text(text)) = expires_in else { return None };
+fn lifetime(expires_in: &Field, options: &ResponseOptions) -> Option<Duration> {
+    let (Field::Number(text) | Field::Text(text)) = expires_in else { return None };
     let text = text.trim();
     // Keeps out the `inf` and `NaN` that `f64` takes as well.
     if !text.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
     let number: f64 = text.parse().ok()?;
-    let seconds = match reading.unit {
-        Unit::Seconds => number,
-        Unit::Milliseconds => number / 1000.0,
+    let seconds = match options.expires_in_unit {
+        ExpiresInUnit::Seconds => number,
+        ExpiresInUnit::Milliseconds => number / 1000.0,
     };
-    match reading.zero {
-        Zero::Never if number == 0.0 => Some(Duration::MAX),
+    match options.zero_expires_in {
+        ZeroExpiresIn::Never if number == 0.0 => Some(Duration::MAX),
         _ => (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64)),
     }
 }
 
-fn scope(scope: &Member) -> Option<String> {
+fn scope(scope: &Field) -> Option<String> {
     let words: Vec<&str> = match scope {
-        Member::Text(text) => text.split_ascii_whitespace().collect(),
-        Member::List(list) => list.iter().flat_map(|item| item.split_ascii_whitespace()).collect(),
+        Field::Text(text) => text.split_ascii_whitespace().collect(),
+        Field::List(list) => list.iter().flat_map(|item| item.split_ascii_whitespace()).collect(),
         _ => return None,
     };
     (!words.is_empty()).then(|| words.join(" "))
@@ -167,11 +167,11 @@ mod tests {
         ] {
             let expected = seconds.map(Duration::from_secs);
             assert_eq!(
-                lifetime(&Member::Text(text.into()), &Reading::default()),
+                lifetime(&Field::Text(text.into()), &ResponseOptions::default()),
                 expected,
                 "{text}"
             );
         }
-        assert_eq!(lifetime(&Member::List(vec!["60".into()]), &Reading::default()), None);
+        assert_eq!(lifetime(&Field::List(vec!["60".into()]), &ResponseOptions::default()), None);
     }
 }

@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
 
 pub use self::algorithm::JwtAlgorithm;
-use super::{request_context::Attempt, secret::Secret};
+use super::{request_context::RequestContext, secret::Secret};
 use crate::error::TokenError;
 
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ impl Jwt {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         if name == "alg" {
-            self.keep("`alg` follows from the `JwtAlgorithm`, pass another one");
+            self.record_problem("`alg` follows from the `JwtAlgorithm`, pass another one");
         }
         self.header.insert(name, value.into().into());
         self
@@ -119,7 +119,7 @@ impl Jwt {
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         if matches!(&*name, "exp" | "iat" | "jti") {
-            self.keep("`exp`, `iat` and `jti` are made anew each time, leave them out");
+            self.record_problem("`exp`, `iat` and `jti` are made anew each time, leave them out");
         }
         self.claims.insert(name, value.into().into());
         self
@@ -133,7 +133,9 @@ impl Jwt {
     /// Less than a second.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         if lifetime.as_secs() == 0 {
-            self.keep("a JWT that lasts less than a second expires on its way, let it last 60 s");
+            self.record_problem(
+                "a JWT that lasts less than a second expires on its way, let it last 60 s",
+            );
         }
         self.lifetime = lifetime;
         self
@@ -147,7 +149,9 @@ impl Jwt {
     /// More than 30 s.
     pub fn backdate(mut self, backdate: Duration) -> Self {
         if backdate > LONGEST_BACKDATE {
-            self.keep("a JWT is backdated by more than 30 s, set this machine's clock instead");
+            self.record_problem(
+                "a JWT is backdated by more than 30 s, set this machine's clock instead",
+            );
         }
         self.backdate = backdate;
         self
@@ -167,22 +171,22 @@ impl Jwt {
     }
 
     /// The JWT in its compact form (RFC 7515 section 7.1). Without a key, nothing but a stand-in.
-    pub(crate) fn sign(&self, attempt: Attempt<'_>) -> Result<String, TokenError> {
+    pub(crate) fn sign(&self, context: RequestContext<'_>) -> Result<String, TokenError> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
         let mut header = self.header.clone();
         header.insert("alg".into(), self.algorithm.name().into());
-        let claims = self.claims(attempt)?;
-        let Some(key) = attempt.opened.find(&self.key) else { return Ok("-".into()) };
+        let claims = self.claims(context)?;
+        let Some(key) = context.secrets.find(&self.key) else { return Ok("-".into()) };
         let encode = |object| BASE64_URL_SAFE_NO_PAD.encode(Value::Object(object).to_string());
         let message = [encode(header), encode(claims)].join(".");
         let signature = self.algorithm.sign(key, message.as_bytes())?;
         Ok([message, BASE64_URL_SAFE_NO_PAD.encode(signature)].join("."))
     }
 
-    fn claims(&self, attempt: Attempt<'_>) -> Result<Map<String, Value>, TokenError> {
-        let since_epoch = attempt.now.duration_since(UNIX_EPOCH).map_err(|_| {
+    fn claims(&self, context: RequestContext<'_>) -> Result<Map<String, Value>, TokenError> {
+        let since_epoch = context.now.duration_since(UNIX_EPOCH).map_err(|_| {
             TokenError::config("this machine's clock is before 1970, set it to sign a JWT")
         })?;
         let mut claims = Map::new();
@@ -190,14 +194,14 @@ impl Jwt {
             if self.claims.contains_key(name) {
                 continue;
             }
-            if attempt.client_id.is_empty() {
+            if context.client_id.is_empty() {
                 return Err(TokenError::config(format!(
                     "a JWT has no `{name}`, pass a client id or set the claim"
                 )));
             }
-            claims.insert(name.into(), attempt.client_id.into());
+            claims.insert(name.into(), context.client_id.into());
         }
-        claims.insert("aud".into(), attempt.audience.into());
+        claims.insert("aud".into(), context.audience.into());
         claims.extend(self.claims.clone());
         claims.insert("jti".into(), unique().into());
         claims.insert("iat".into(), since_epoch.saturating_sub(self.backdate).as_secs().into());
@@ -205,7 +209,7 @@ impl Jwt {
         Ok(claims)
     }
 
-    fn keep(&mut self, problem: &'static str) {
+    fn record_problem(&mut self, problem: &'static str) {
         self.problem.get_or_insert_with(|| TokenError::config(problem));
     }
 }
