@@ -1,17 +1,18 @@
-//! `ClientCredentials`: the fetcher, its attempts, and when another attempt is worth it.
+//! `ClientCredentials`: the fetcher, and its attempts to get a token.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
+use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
         auth::ResolvedSecrets,
@@ -224,30 +225,6 @@ where
             outcome => outcome,
         }
     }
-}
-
-fn is_worth_another_attempt(error: &TokenError) -> bool {
-    error.is_transient()
-        && error.retry_after().is_none()
-        && error.status() != Some(StatusCode::TOO_MANY_REQUESTS)
-        && error.code() != Some("slow_down")
-}
-
-/// Whether another secret may get another answer, and nobody asked for time.
-fn is_about_a_secret(error: &TokenError) -> bool {
-    let status = error.status().map(|status| status.as_u16());
-    let is_refused_for_secrets = match error.code() {
-        Some(code) => matches!(code, "invalid_client" | "unauthorized_client" | "invalid_grant"),
-        None => matches!(status, Some(400 | 401 | 403)),
-    };
-    error.is_refused()
-        && is_refused_for_secrets
-        && error.retry_after().is_none()
-        && status != Some(429)
-}
-
-fn pause() -> Duration {
-    Duration::from_millis(fastrand::u64(100..=300))
 }
 
 impl<C> fmt::Debug for ClientCredentials<C> {

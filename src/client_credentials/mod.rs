@@ -10,6 +10,7 @@ mod message;
 mod redaction;
 mod request;
 mod response;
+mod retry;
 
 #[cfg(feature = "jwt")]
 pub use self::auth::{Jwt, JwtAlgorithm};

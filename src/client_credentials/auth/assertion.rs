@@ -1,3 +1,5 @@
+//! Assertions (RFC 7521): signed statements that stand for a client or for a user.
+
 use std::borrow::Cow;
 
 use super::{request_context::RequestContext, secret::Secret};
@@ -33,7 +35,7 @@ impl Assertion {
     }
 
     /// Others sign it.
-    pub(crate) fn is_external(&self) -> bool {
+    pub(super) fn is_external(&self) -> bool {
         matches!(self.source, Source::External(_))
     }
 
@@ -59,7 +61,7 @@ impl Assertion {
     }
 
     /// What metadata calls a client's authentication by it.
-    pub(crate) fn registered_names(&self) -> &'static [&'static str] {
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
         match &self.source {
             Source::External(_) => &["private_key_jwt", "client_secret_jwt"],
             #[cfg(feature = "jwt")]

@@ -5,18 +5,18 @@ use http::HeaderValue;
 
 use crate::{client_credentials::redaction::Redactor, error::TokenError};
 
-pub(crate) fn header(pair: &str) -> HeaderValue {
+pub(super) fn header(pair: &str) -> HeaderValue {
     let value = ["Basic ", &BASE64_STANDARD.encode(pair)].concat();
     let mut value = HeaderValue::try_from(value).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     value
 }
 
-pub(crate) fn pair(client_id: &str, secret: &str) -> String {
+pub(super) fn pair(client_id: &str, secret: &str) -> String {
     [client_id, ":", secret].concat()
 }
 
-pub(crate) fn encoded_pair(client_id: &str, secret: &str) -> String {
+pub(super) fn encoded_pair(client_id: &str, secret: &str) -> String {
     let encode = |text: &str| {
         let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         encoded.replace('+', "%20")
@@ -24,7 +24,7 @@ pub(crate) fn encoded_pair(client_id: &str, secret: &str) -> String {
     pair(&encode(client_id), &encode(secret))
 }
 
-pub(crate) fn check_unencoded(client_id: &str, secret: &str) -> Result<(), TokenError> {
+pub(super) fn check_unencoded(client_id: &str, secret: &str) -> Result<(), TokenError> {
     if client_id.contains(':') {
         return Err(TokenError::config(
             "a client id with a colon cannot be sent as unencoded Basic, \
@@ -41,7 +41,7 @@ pub(crate) fn check_unencoded(client_id: &str, secret: &str) -> Result<(), Token
 }
 
 /// Whichever way they are sent, the issuer may repeat them in another.
-pub(crate) fn hide(client_id: &str, secret: &str, redactor: &mut Redactor) {
+pub(super) fn hide(client_id: &str, secret: &str, redactor: &mut Redactor) {
     redactor.hide(secret);
     redactor.hide(&BASE64_STANDARD.encode(pair(client_id, secret)));
     redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));

@@ -1,4 +1,6 @@
-/// What the parameters are called that name and authenticate the client.
+//! The names of the parameters `client_id` and `client_secret`, which some issuers rename.
+
+/// The names of the parameters that name and authenticate the client.
 #[derive(Clone, Debug)]
 pub(crate) struct ParameterNames {
     pub(crate) client_id: String,

@@ -1,8 +1,10 @@
+//! What changes from one token request to the next.
+
 use std::time::SystemTime;
 
 use super::resolved_secrets::ResolvedSecrets;
 
-/// What is particular to one token request.
+/// The values of one token request that do not come from its description.
 #[derive(Clone, Copy)]
 #[cfg_attr(
     not(feature = "jwt"),

@@ -1,19 +1,22 @@
+//! The secrets of one token request, after they were read.
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secret::Secret;
 use crate::error::TokenError;
 
-/// What is in place of a secret that has not been read.
+/// Stands for a secret that has not been read.
 const PLACEHOLDER: &str = "-";
 
-/// The secrets that do not stay the same, as they were read for one token request.
+/// The texts of the secrets that are read anew for each token request. Fixed secrets have their own
+/// text.
 #[derive(Default)]
 pub(crate) struct ResolvedSecrets {
     texts: Vec<(Secret, SecretString)>,
 }
 
 impl ResolvedSecrets {
-    /// Each place is read once, even if several secrets are in it.
+    /// Each file and each closure is read once, even if several secrets come from it.
     pub(crate) async fn read(secrets: Vec<&Secret>) -> Result<Self, TokenError> {
         let mut resolved = Self::default();
         for secret in secrets {
@@ -32,7 +35,7 @@ impl ResolvedSecrets {
         })
     }
 
-    /// The text, or something that stands for it.
+    /// The text, or a placeholder if it is not known.
     pub(crate) fn text<'a>(&'a self, secret: &'a Secret) -> &'a str {
         self.find(secret).unwrap_or(PLACEHOLDER)
     }
@@ -41,7 +44,7 @@ impl ResolvedSecrets {
         self.texts.is_empty()
     }
 
-    /// One of these is another text than before.
+    /// Whether the text of one of these has changed.
     pub(crate) fn differs_in(&self, secrets: &[&Secret], before: &Self) -> bool {
         secrets.iter().any(|secret| self.find(secret) != before.find(secret))
     }

@@ -1,3 +1,5 @@
+//! A secret, and where it is read from: memory, a file or a closure.
+
 use std::{
     fmt, fs,
     future::Future,
@@ -109,7 +111,7 @@ impl Secret {
         }
     }
 
-    pub(crate) async fn read(&self) -> Result<SecretString, TokenError> {
+    pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
         match &self.source {
             Source::Fixed(text) => Ok(text.clone()),
             Source::File(path) => {
@@ -123,7 +125,7 @@ impl Secret {
     }
 
     /// Both are read in the same place.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {
             (Source::File(one), Source::File(other)) => one == other,
             (Source::Closure(one), Source::Closure(other)) => Arc::ptr_eq(one, other),

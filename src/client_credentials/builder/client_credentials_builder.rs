@@ -1,3 +1,5 @@
+//! `ClientCredentialsBuilder`: how it starts, and the checks of `build`.
+
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -202,7 +204,7 @@ impl<C> ClientCredentialsBuilder<C> {
         ))
     }
 
-    /// The first problem is the one that is reported.
+    /// Only the first problem is reported.
     pub(super) fn record_problem(&mut self, problem: TokenError) {
         self.problem.get_or_insert(problem);
     }

@@ -1,7 +1,9 @@
+//! Setters for the endpoint, and for the use of an issuer's metadata.
+
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::client_credentials::endpoint::{AuthMethodChoice, MetadataEndpoint};
 
-/// What of an issuer's metadata is used.
+/// Which endpoint is used, and what an issuer's metadata decides.
 impl<C> ClientCredentialsBuilder<C> {
     /// Asks for tokens at the `token_endpoint` among the `mtls_endpoint_aliases` (RFC 8705 section
     /// 5), if there is one, for an HTTP client that has a certificate.

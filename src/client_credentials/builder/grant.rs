@@ -1,3 +1,5 @@
+//! Setters for the grant.
+
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::{

@@ -1,3 +1,5 @@
+//! Setters for the parameters and headers of a token request, and for where they are written.
+
 use http::{
     HeaderName, HeaderValue,
     header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -13,7 +15,7 @@ use crate::{
     error::TokenError,
 };
 
-/// What is asked for, and where it is written.
+/// What a token request contains, and where it is written.
 impl<C> ClientCredentialsBuilder<C> {
     /// Asks for a scope (RFC 6749 section 3.3): words separated by spaces. By default, and for an
     /// empty one, none is sent and the issuer decides. Another call replaces it.

@@ -1,10 +1,12 @@
+//! Setters for how the responses of the token endpoint are read.
+
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::response::{ExpiresInUnit, JsonPointer, Strictness, ZeroExpiresIn},
     token::Token,
 };
 
-/// How the issuer's answers are read.
+/// How the responses are read.
 impl<C> ClientCredentialsBuilder<C> {
     /// Where the access token is in the answer, as a JSON pointer (RFC 6901), for issuers that nest
     /// or rename it: `/data/token`. The empty pointer stands for an answer that is nothing but the

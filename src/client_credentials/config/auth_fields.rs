@@ -1,3 +1,5 @@
+//! The configuration fields that say how the client authenticates.
+
 use std::mem::take;
 
 use super::{
@@ -10,8 +12,7 @@ use crate::{
     error::TokenError,
 };
 
-/// What the client proves itself with. What is used is taken out, so that the rest is known to be
-/// of no use.
+/// The fields. Each one that is used is taken out, so that the rest is known to be of no use.
 pub(super) struct AuthFields {
     pub(super) method: Value,
     pub(super) client_secret: Value,

@@ -1,3 +1,5 @@
+//! `ClientCredentialsConfig`: the fields of the configuration, and the builder that they describe.
+
 use std::fmt;
 
 use serde::Deserialize;

@@ -1,3 +1,5 @@
+//! Calls the setters of a builder with the values of configuration fields.
+
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -7,7 +9,7 @@ use crate::{
     error::TokenError,
 };
 
-/// A builder that is being set, and whose problems are told with the name of the field.
+/// A builder whose problems are reported with the name of the field that caused them.
 pub(super) struct FieldSetter<C> {
     pub(super) builder: ClientCredentialsBuilder<C>,
 }

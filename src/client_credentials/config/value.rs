@@ -1,3 +1,5 @@
+//! The value of a configuration field, before its type is known.
+
 use std::{collections::BTreeMap, fmt};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +11,7 @@ use serde::{
 use super::field_error::invalid;
 use crate::error::TokenError;
 
-/// What a loader gave for a field. It is looked at only when the field's name is known, so that an
+/// The value that a loader gave for a field. It is converted only when the field's name is known, so that an
 /// error can say it, and without the value, which may be a secret.
 #[derive(Clone, Default)]
 pub(super) enum Value {

@@ -1,3 +1,5 @@
+//! An issuer identifier (RFC 8414 section 2), and the URLs of the issuer's metadata.
+
 use std::fmt;
 
 use super::url::EndpointUrl;
@@ -33,7 +35,7 @@ impl Issuer {
         Ok(Self { identifier: identifier.to_owned(), url, metadata })
     }
 
-    pub(crate) fn identifier(&self) -> &str {
+    pub(super) fn identifier(&self) -> &str {
         &self.identifier
     }
 
@@ -43,7 +45,7 @@ impl Issuer {
 
     /// In the order in which they are tried: RFC 8414 section 3.1, then OpenID Connect Discovery
     /// section 4.
-    pub(crate) fn metadata(&self) -> &[EndpointUrl; 2] {
+    pub(super) fn metadata(&self) -> &[EndpointUrl; 2] {
         &self.metadata
     }
 }

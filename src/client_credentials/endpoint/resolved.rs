@@ -9,7 +9,7 @@ pub(crate) struct ResolvedEndpoint {
     pub(crate) url: EndpointUrl,
     /// The issuer, if it is known: whom assertions are for (the update of RFC 7523 section 3).
     pub(crate) issuer: Option<String>,
-    /// In place of what the client was set up with.
+    /// The authentication that the metadata asks for, in place of the configured one.
     pub(crate) auth: Option<ClientAuth>,
 }
 

@@ -7,6 +7,7 @@ use super::{
     resolved::ResolvedEndpoint,
 };
 
+/// A fixed endpoint, or one that discovery finds.
 #[derive(Debug)]
 pub(crate) enum EndpointSource {
     Fixed(Arc<ResolvedEndpoint>),

@@ -1,3 +1,5 @@
+//! The URL of a token endpoint (RFC 6749 section 3.2).
+
 use std::fmt;
 
 use http::Uri;

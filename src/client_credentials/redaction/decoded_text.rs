@@ -1,18 +1,19 @@
+//! A text after one way of decoding, and the search for a secret in it.
+
 use std::ops::Range;
 
-/// A text read in one of the ways that a secret may be spelt in it. Each byte knows where it
-/// starts in the text, and so does the end.
-pub(crate) struct DecodedText {
+/// A decoded text. For each byte, and for the end, it has the position in the original text.
+pub(super) struct DecodedText {
     bytes: Vec<u8>,
     starts: Vec<usize>,
 }
 
 impl DecodedText {
-    pub(crate) fn plain(text: &str) -> Self {
+    pub(super) fn plain(text: &str) -> Self {
         Self { bytes: text.into(), starts: (0..=text.len()).collect() }
     }
 
-    pub(crate) fn percent(text: &str) -> Self {
+    pub(super) fn percent(text: &str) -> Self {
         let text = text.as_bytes();
         let (mut bytes, mut starts, mut at) = (Vec::new(), Vec::new(), 0);
         while let Some(byte) = text.get(at) {
@@ -32,18 +33,18 @@ impl DecodedText {
         Self { bytes, starts }
     }
 
-    pub(crate) fn form(text: &str) -> Self {
+    pub(super) fn form(text: &str) -> Self {
         Self::percent(&text.replace('+', " "))
     }
 
     /// As in the strings of JSON and of `Debug`.
-    pub(crate) fn escaped(text: &str) -> Self {
+    pub(super) fn escaped(text: &str) -> Self {
         let (mut bytes, mut starts, mut at) = (Vec::new(), Vec::new(), 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             let (c, length) = unescaped(rest);
-            let spelt = c.encode_utf8(&mut [0; 4]).len();
+            let decoded = c.encode_utf8(&mut [0; 4]).len();
             bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            starts.extend(std::iter::repeat_n(at, spelt));
+            starts.extend(std::iter::repeat_n(at, decoded));
             at += length;
         }
         starts.push(at);
@@ -52,7 +53,7 @@ impl DecodedText {
 
     /// Where the secret stands, overlapping or not, in upper or lower case. Takes time linear in
     /// both lengths, whatever others wrote: the search of Knuth, Morris and Pratt.
-    pub(crate) fn find(&self, secret: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn find(&self, secret: &[u8]) -> impl Iterator<Item = Range<usize>> {
         let secret = secret.to_ascii_lowercase();
         let borders = borders(&secret);
         let mut matched = 0;

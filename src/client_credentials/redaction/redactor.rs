@@ -1,3 +1,5 @@
+//! Takes secrets out of texts that others wrote: the issuer, or the HTTP client.
+
 use std::{borrow::Cow, error::Error, fmt, iter, ops::Range};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +12,7 @@ pub(crate) const REDACTED: &str = "[redacted]";
 /// The most of a foreign text that is kept, in characters.
 const LONGEST: usize = 256;
 
-/// Takes secrets out of texts that others wrote: the issuer, or the HTTP client.
+/// The secrets to take out.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
     hidden: Vec<SecretString>,

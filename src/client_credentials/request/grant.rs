@@ -1,3 +1,5 @@
+//! The authorization grant of a token request (RFC 6749 section 1.3).
+
 use crate::{
     client_credentials::{
         auth::{Assertion, RequestContext, Secret},
@@ -23,7 +25,7 @@ pub(crate) enum GrantType {
 }
 
 impl Grant {
-    pub(crate) fn grant_type(&self) -> &'static str {
+    pub(super) fn grant_type(&self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::Password { .. } => "password",
@@ -31,7 +33,7 @@ impl Grant {
         }
     }
 
-    pub(crate) fn secret(&self) -> Option<&Secret> {
+    pub(super) fn secret(&self) -> Option<&Secret> {
         match self {
             Self::ClientCredentials => None,
             Self::Password { password, .. } => Some(password),
@@ -40,7 +42,7 @@ impl Grant {
     }
 
     /// Adds what goes along with `grant_type`.
-    pub(crate) fn apply<'a>(
+    pub(super) fn apply<'a>(
         &'a self,
         context: RequestContext<'a>,
         parts: &mut RequestParts<'a>,
@@ -73,7 +75,7 @@ impl Grant {
         Ok(())
     }
 
-    pub(crate) fn hint(&self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::ClientCredentials => "check the client's registration at the issuer",
             Self::Password { .. } => "check the username and the password",

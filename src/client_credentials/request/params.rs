@@ -1,3 +1,5 @@
+//! The additional parameters of a token request, such as `audience` and `resource`.
+
 use crate::{
     client_credentials::{
         auth::{RequestContext, Secret},
@@ -53,14 +55,14 @@ impl Params {
         Ok(())
     }
 
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.pairs.iter().filter_map(|(_, value)| match value {
             Value::Plain(_) => None,
             Value::Secret(secret) => Some(secret),
         })
     }
 
-    pub(crate) fn apply<'a>(
+    pub(super) fn apply<'a>(
         &'a self,
         context: RequestContext<'a>,
         parts: &mut RequestParts<'a>,
@@ -100,7 +102,7 @@ impl Params {
     }
 }
 
-pub(crate) fn is_repeatable(name: &str) -> bool {
+pub(super) fn is_repeatable(name: &str) -> bool {
     REPEATABLE.contains(&name)
 }
 

@@ -1,3 +1,5 @@
+//! An error response of the token endpoint (RFC 6749 section 5.2), and the `TokenError` for it.
+
 use std::borrow::Cow;
 
 use http::StatusCode;
@@ -8,10 +10,11 @@ use crate::{
     error::{Kind, TokenError},
 };
 
-/// Another attempt with these may lock the client out, whatever the status (RFC 6749 section 5.2).
+/// Codes after which another attempt may lock the client out, whatever the status (RFC 6749 section 5.2).
 const FINAL: [&str; 3] = ["invalid_client", "invalid_grant", "unauthorized_client"];
 
-const PASSING: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
+/// Codes after which another attempt may succeed.
+const TRANSIENT: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
 /// Other codes that are passed on letter for letter, even if a secret reads like part of one.
 const REGISTERED: [&str; 6] = [
@@ -23,17 +26,17 @@ const REGISTERED: [&str; 6] = [
     "use_dpop_nonce",
 ];
 
-/// An answer that is no token.
-pub(crate) struct ErrorResponse {
-    pub(crate) status: StatusCode,
-    pub(crate) code: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) hints: ErrorHints,
+/// The response, after its secrets were taken out.
+pub(super) struct ErrorResponse {
+    pub(super) status: StatusCode,
+    pub(super) code: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) hints: ErrorHints,
 }
 
 impl ErrorResponse {
-    /// Adds what the issuer says about it (RFC 6749 section 5.2).
-    pub(crate) fn with_code(
+    /// Adds the `error` and the `error_description`.
+    pub(super) fn with_code(
         mut self,
         code: &str,
         description: &Field,
@@ -48,8 +51,8 @@ impl ErrorResponse {
         self
     }
 
-    /// Takes back a code in the issuer's own words.
-    pub(crate) fn with_redacted_code(mut self) -> Self {
+    /// Redacts the code, unless it is a registered one.
+    pub(super) fn with_redacted_code(mut self) -> Self {
         self.code = self.code.map(|code| match is_registered(&code) {
             true => code,
             false => REDACTED.to_owned(),
@@ -57,7 +60,7 @@ impl ErrorResponse {
         self
     }
 
-    pub(crate) fn into_error(self) -> TokenError {
+    pub(super) fn into_error(self) -> TokenError {
         let transient = is_transient(self.status, self.code.as_deref());
         let message = format!("{}, {}", self.summary(transient), self.hint(transient));
         let error = TokenError::new(Kind::Answer, message).with_answer(self.status, transient);
@@ -120,14 +123,14 @@ impl ErrorResponse {
 }
 
 fn is_registered(code: &str) -> bool {
-    REGISTERED.into_iter().chain(FINAL).chain(PASSING).any(|registered| registered == code)
+    REGISTERED.into_iter().chain(FINAL).chain(TRANSIENT).any(|registered| registered == code)
 }
 
 /// Whether the same request may be answered otherwise later.
 pub(crate) fn is_transient(status: StatusCode, code: Option<&str>) -> bool {
     match code {
         Some(code) if FINAL.contains(&code) => false,
-        Some(code) if PASSING.contains(&code) => true,
+        Some(code) if TRANSIENT.contains(&code) => true,
         _ => match status.as_u16() {
             408 | 425 | 429 => true,
             501 | 505 => false,

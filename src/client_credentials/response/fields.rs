@@ -1,3 +1,5 @@
+//! The fields of a response that this crate uses, read from JSON or from a form.
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -8,25 +10,25 @@ use super::{
     options::{ResponseOptions, Strictness},
 };
 
-/// The members of a token endpoint's answer that mean something here (RFC 6749 section 5).
+/// The fields of a token response or an error response (RFC 6749 section 5).
 #[derive(Default)]
-pub(crate) struct Fields {
-    pub(crate) access_token: Field,
-    pub(crate) token_type: Field,
-    pub(crate) expires_in: Field,
-    pub(crate) scope: Field,
-    pub(crate) error: Field,
-    pub(crate) error_description: Field,
+pub(super) struct Fields {
+    pub(super) access_token: Field,
+    pub(super) token_type: Field,
+    pub(super) expires_in: Field,
+    pub(super) scope: Field,
+    pub(super) error: Field,
+    pub(super) error_description: Field,
 }
 
-/// The value of one member, as far as it matters.
+/// The value of one field, as far as it matters.
 #[derive(Default)]
-pub(crate) enum Field {
+pub(super) enum Field {
     /// Missing, or `null`.
     #[default]
     Absent,
     Text(String),
-    /// A number in the spelling that it came in.
+    /// A number, written as in the response.
     Number(String),
     /// The strings of an array.
     List(Vec<String>),
@@ -34,12 +36,12 @@ pub(crate) enum Field {
     Other,
 }
 
-/// Why a body has no members: what it is instead, to follow "the answer is".
-pub(crate) type UnreadableBody = Cow<'static, str>;
+/// Why a body has no fields: what it is instead, to follow "the answer is".
+pub(super) type UnreadableBody = Cow<'static, str>;
 
 impl Fields {
     /// Reads a body by its shape, not by its `Content-Type`, which too many issuers get wrong.
-    pub(crate) fn read(body: &[u8], options: &ResponseOptions) -> Result<Self, UnreadableBody> {
+    pub(super) fn read(body: &[u8], options: &ResponseOptions) -> Result<Self, UnreadableBody> {
         let text = std::str::from_utf8(body).map_err(|_| "not in UTF-8")?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
@@ -60,9 +62,9 @@ impl Fields {
         }
     }
 
-    /// As much as there is to read of a failed answer: of one in a foreign charset what is ASCII,
-    /// and of one that has members twice the `error`.
-    pub(crate) fn read_leniently(body: &[u8], options: &ResponseOptions) -> Self {
+    /// Reads as much of an error response as there is to read. In another charset than UTF-8 that
+    /// is what is ASCII, and with duplicate members it is the `error`.
+    pub(super) fn read_leniently(body: &[u8], options: &ResponseOptions) -> Self {
         let text = String::from_utf8_lossy(body);
         Self::read(text.as_bytes(), &options.for_error_responses()).unwrap_or_else(|_| {
             let text = text.trim_start_matches('\u{feff}');

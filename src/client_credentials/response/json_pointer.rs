@@ -1,3 +1,5 @@
+//! JSON pointers (RFC 6901), which name a value in a JSON response.
+
 use std::fmt;
 
 use serde::{
@@ -8,14 +10,14 @@ use serde_json::value::RawValue;
 
 use crate::error::TokenError;
 
-/// Where in a JSON document a value is (RFC 6901).
+/// The place of a value in a JSON document.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonPointer {
     tokens: Vec<String>,
 }
 
 /// An object that has the same member twice.
-pub(crate) struct DuplicateMember;
+pub(super) struct DuplicateMember;
 
 impl JsonPointer {
     pub(crate) fn parse(pointer: &str) -> Result<Self, TokenError> {
@@ -32,17 +34,17 @@ impl JsonPointer {
     }
 
     /// A member of the document.
-    pub(crate) fn to_member(name: &str) -> Self {
+    pub(super) fn to_member(name: &str) -> Self {
         Self { tokens: vec![name.to_owned()] }
     }
 
     /// The document itself.
-    pub(crate) fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.tokens.is_empty()
     }
 
     /// The value, or `None` if there is none in that place. The document is sound JSON.
-    pub(crate) fn find<'a>(
+    pub(super) fn find<'a>(
         &self,
         document: &'a RawValue,
     ) -> Result<Option<&'a RawValue>, DuplicateMember> {

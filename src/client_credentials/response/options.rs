@@ -1,6 +1,8 @@
+//! How responses are read, where they differ from RFC 6749 section 5.1.
+
 use super::json_pointer::JsonPointer;
 
-/// How answers are read, where that is not as RFC 6749 section 5.1 has it.
+/// The options of the user. The default follows RFC 6749, leniently.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseOptions {
     pub(crate) access_token: Option<JsonPointer>,
@@ -9,7 +11,7 @@ pub(crate) struct ResponseOptions {
     pub(crate) expires_in_unit: ExpiresInUnit,
     pub(crate) zero_expires_in: ZeroExpiresIn,
     pub(crate) strictness: Strictness,
-    /// What stands before the token in a header, if it is not `Bearer `.
+    /// The text before the token in the header of a request, if it is not `Bearer `.
     pub(crate) prefix: Option<String>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) enum ZeroExpiresIn {
     Never,
 }
 
-/// How much is made of what RFC 6749 does not allow.
+/// Whether responses that RFC 6749 does not allow are read or refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Strictness {
     #[default]
@@ -38,7 +40,7 @@ pub(crate) enum Strictness {
 }
 
 impl ResponseOptions {
-    /// Answers are expected to be other than RFC 6749 has them.
+    /// Whether they describe responses in another format than that of RFC 6749.
     pub(crate) fn differ_from_rfc(&self) -> bool {
         let pointers = [&self.access_token, &self.token_type, &self.expires_in];
         pointers.into_iter().any(Option::is_some)
@@ -46,8 +48,8 @@ impl ResponseOptions {
             || self.zero_expires_in != ZeroExpiresIn::Expired
     }
 
-    /// How failed answers are read: as all of them, but for where a token is not to be shown.
-    pub(crate) fn for_error_responses(&self) -> Self {
+    /// The options for error responses: only the place of a token, which must not be shown.
+    pub(super) fn for_error_responses(&self) -> Self {
         let access_token = self.access_token.clone().filter(|pointer| !pointer.is_root());
         Self { access_token, ..Self::default() }
     }

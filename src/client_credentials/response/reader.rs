@@ -1,3 +1,5 @@
+//! Reads the response to a token request: the token, or the error that says why there is none.
+
 use std::time::SystemTime;
 
 use http::{Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
@@ -16,9 +18,9 @@ use crate::{
     token::Token,
 };
 
-/// Reads the answers to one token request (RFC 6749 section 5).
+/// Reads the response to one token request (RFC 6749 section 5).
 ///
-/// Nothing of a successful answer but its `error` and `error_description` gets into an error: the
+/// Nothing of a successful response but its `error` and `error_description` gets into an error: the
 /// rest may be a token.
 pub(crate) struct ResponseReader<'r> {
     pub(crate) options: &'r ResponseOptions,
@@ -105,8 +107,9 @@ impl ResponseReader<'_> {
         TokenError::new(Kind::Fetch, message).with_source(cause).transient()
     }
 
-    /// What repeats a token beside it is left out as a whole. To hide the token alone would tell
-    /// it from what is left, and let the issuer choose what is hidden.
+    /// A description or a code that repeats the token of the same response is left out as a whole.
+    /// To hide the token alone would tell it from the rest of the text, and let the issuer choose
+    /// what is hidden.
     fn coded_error_response(&self, status: StatusCode, code: &str, fields: &Fields) -> TokenError {
         let mut token = Redactor::default();
         if let Field::Text(text) = &fields.access_token {

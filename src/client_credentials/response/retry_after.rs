@@ -1,3 +1,5 @@
+//! The `Retry-After` header (RFC 9110 section 10.2.3).
+
 use std::time::{Duration, SystemTime};
 
 use http::{

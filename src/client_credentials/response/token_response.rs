@@ -1,4 +1,4 @@
-//! The token in a successful answer (RFC 6749 section 5.1).
+//! A successful token response (RFC 6749 section 5.1): the token, its lifetime and its scope.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const BEARER: [&str; 5] =
 
 const LONGEST_LIFETIME: f64 = i32::MAX as f64;
 
-pub(crate) fn token(fields: &Fields, options: &ResponseOptions) -> Result<Token, TokenError> {
+pub(super) fn token(fields: &Fields, options: &ResponseOptions) -> Result<Token, TokenError> {
     let access_token = match &fields.access_token {
         Field::Text(token) if !token.is_empty() => token,
         Field::Absent | Field::Text(_) => return Err(malformed("no `access_token`")),

@@ -1,3 +1,5 @@
+//! The signature algorithms of a JWT (RFC 7518).
+
 use std::fmt;
 
 use ring::{
@@ -46,7 +48,7 @@ pub enum JwtAlgorithm {
 }
 
 impl JwtAlgorithm {
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
             Self::RS384 => "RS384",
@@ -82,7 +84,7 @@ impl JwtAlgorithm {
         all.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    pub(crate) fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    pub(super) fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         match self {
             Self::RS256 => self.rsa(&RSA_PKCS1_SHA256, key, message),
             Self::RS384 => self.rsa(&RSA_PKCS1_SHA384, key, message),

@@ -157,11 +157,11 @@ impl Jwt {
         self
     }
 
-    pub(crate) fn key(&self) -> &Secret {
+    pub(super) fn key(&self) -> &Secret {
         &self.key
     }
 
-    pub(crate) fn registered_names(&self) -> &'static [&'static str] {
+    pub(super) fn registered_names(&self) -> &'static [&'static str] {
         match self.algorithm {
             JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512 => {
                 &["client_secret_jwt"]
@@ -171,7 +171,7 @@ impl Jwt {
     }
 
     /// The JWT in its compact form (RFC 7515 section 7.1). Without a key, nothing but a stand-in.
-    pub(crate) fn sign(&self, context: RequestContext<'_>) -> Result<String, TokenError> {
+    pub(super) fn sign(&self, context: RequestContext<'_>) -> Result<String, TokenError> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
