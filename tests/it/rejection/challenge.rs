@@ -5,7 +5,7 @@ use serde_json::Value;
 use tower_bearer::rejection::unauthorized;
 
 fn rows() -> impl Iterator<Item = Value> {
-    let table = include_str!("../vectors/www-authenticate.jsonl");
+    let table = include_str!("../../vectors/www-authenticate.jsonl");
     table.lines().map(|line| serde_json::from_str(line).unwrap())
 }
 

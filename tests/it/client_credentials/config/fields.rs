@@ -8,7 +8,7 @@ use serde::{
 };
 use tower_bearer::{ClientCredentialsConfig, TokenCache, TokenError};
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 const MINIMAL: &str = r#"
     token_endpoint = "https://issuer.example/token"

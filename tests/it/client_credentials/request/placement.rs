@@ -9,7 +9,7 @@ use tower_bearer::{
     ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
 };
 
-use crate::wire::*;
+use crate::client_credentials::wire::*;
 
 type Builder = ClientCredentialsBuilder<Client<HttpConnector, Full<bytes::Bytes>>>;
 

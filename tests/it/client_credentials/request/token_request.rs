@@ -14,7 +14,7 @@ use hyper_util::{
 use serde_json::Value;
 use tower_bearer::{ClientAuth, ClientCredentials, TokenCache, TokenError};
 
-use crate::{token_endpoint::*, wire::*};
+use crate::client_credentials::{token_endpoint::*, wire::*};
 
 fn rows(table: &'static str) -> impl Iterator<Item = Value> {
     table.lines().map(|line| serde_json::from_str(line).unwrap())
@@ -27,7 +27,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 #[tokio::test]
 async fn every_providers_request_can_be_sent_byte_for_byte() {
     let wire = Wire::open().await;
-    for row in rows(include_str!("../vectors/seed-variants.jsonl")) {
+    for row in rows(include_str!("../../../vectors/seed-variants.jsonl")) {
         let id = text(&row, "id");
         let Some(credentials) = provider(id, &row["request"], &wire.origin) else { continue };
         let tokens = TokenCache::new(credentials.unwrap());
@@ -139,7 +139,7 @@ fn sorted(body: &str) -> Vec<&str> {
 
 #[tokio::test(start_paused = true)]
 async fn every_id_and_secret_arrives_by_every_method() {
-    for row in rows(include_str!("../vectors/client-auth.jsonl")) {
+    for row in rows(include_str!("../../../vectors/client-auth.jsonl")) {
         let (id, secret) = (text(&row, "client_id"), text(&row, "client_secret"));
         if id.is_empty() {
             let error = send(id, secret.into()).await.expect_err("an empty client id");

@@ -6,7 +6,7 @@ use tower_bearer::{
     JwtAlgorithm, TokenCache, TokenError,
 };
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 const ISSUER: &str = "https://as.example/realms/main";
 const OAUTH: &str = "https://as.example/.well-known/oauth-authorization-server/realms/main";

@@ -22,15 +22,17 @@ use tower_bearer::{
     TokenCache, TokenError,
 };
 
-use crate::token_endpoint::{SECRET, TokenEndpoint, URL, json as answer, shown, token};
+use crate::client_credentials::token_endpoint::{
+    SECRET, TokenEndpoint, URL, json as answer, shown, token,
+};
 
-const RSA: &str = include_str!("../keys/rsa.pem");
-const RSA_PKCS1: &str = include_str!("../keys/rsa-pkcs1.pem");
-const RSA_1024: &str = include_str!("../keys/rsa-1024.pem");
-const P256: &str = include_str!("../keys/p256.pem");
-const P256_SEC1: &str = include_str!("../keys/p256-sec1.pem");
-const P384: &str = include_str!("../keys/p384.pem");
-const ED25519_KEY: &str = include_str!("../keys/ed25519.pem");
+const RSA: &str = include_str!("../../../keys/rsa.pem");
+const RSA_PKCS1: &str = include_str!("../../../keys/rsa-pkcs1.pem");
+const RSA_1024: &str = include_str!("../../../keys/rsa-1024.pem");
+const P256: &str = include_str!("../../../keys/p256.pem");
+const P256_SEC1: &str = include_str!("../../../keys/p256-sec1.pem");
+const P384: &str = include_str!("../../../keys/p384.pem");
+const ED25519_KEY: &str = include_str!("../../../keys/ed25519.pem");
 
 const LONG: &str = "a secret of the sixty-four bytes that HMAC with SHA-512 wants it";
 

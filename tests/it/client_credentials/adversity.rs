@@ -10,7 +10,7 @@ use tower_bearer::{
     ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
 };
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 fn with(endpoint: &TokenEndpoint, auth: ClientAuth) -> ClientCredentialsBuilder<TokenEndpoint> {
     ClientCredentials::builder(endpoint.clone(), URL, "client", auth)

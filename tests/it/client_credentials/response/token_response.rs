@@ -12,7 +12,7 @@ use tower_bearer::{
     testing::{self, AuthorizationServer},
 };
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 async fn outcome(answers: impl IntoIterator<Item = Answer>) -> Result<Token, TokenError> {
     TokenEndpoint::new(answers).tokens().token().await
@@ -25,7 +25,7 @@ async fn error(answers: impl IntoIterator<Item = Answer>) -> TokenError {
 /// The answers come from a real server, as whatever is between it and the reader has its say too.
 #[tokio::test]
 async fn every_answer_is_read_as_the_table_says() {
-    let table = include_str!("../vectors/token-responses.jsonl");
+    let table = include_str!("../../../vectors/token-responses.jsonl");
     let mut rows: JoinSet<_> = table.lines().map(row_failure).collect();
     let mut failures = Vec::new();
     while let Some(failure) = rows.join_next().await {

@@ -6,7 +6,7 @@ use http::{
 };
 use tower_bearer::{ClientAuth, ClientCredentials, Jwt, JwtAlgorithm, Secret, TokenError};
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 #[test]
 fn what_cannot_work_is_refused_when_it_is_built() {

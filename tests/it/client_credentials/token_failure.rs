@@ -12,7 +12,7 @@ use tower_bearer::{
     BearerAuth, BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, TokenCache, TokenError,
 };
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_is_tried_once_more() {

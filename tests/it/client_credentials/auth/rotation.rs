@@ -11,7 +11,7 @@ use std::{
 
 use tower_bearer::{ClientAuth, ClientCredentials, Secret, TokenCache, TokenError};
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 /// A file that goes away with the test.
 struct File(PathBuf);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_bearer::{ClientCredentialsBuilder, Token, TokenCache, TokenError};
 
-use crate::token_endpoint::*;
+use crate::client_credentials::token_endpoint::*;
 
 type Builder = ClientCredentialsBuilder<TokenEndpoint>;
 

@@ -23,9 +23,9 @@ use tower_bearer::{
     Jwt, JwtAlgorithm, TokenCache,
 };
 
-use crate::wire::*;
+use crate::client_credentials::wire::*;
 
-const DOCUMENTATION: &str = include_str!("../../src/docs/providers.md");
+const DOCUMENTATION: &str = include_str!("../../../../src/docs/providers.md");
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 type Builder = ClientCredentialsBuilder<Detour>;
