@@ -10,7 +10,6 @@ use crate::{
             AuthMethodChoice, Discovery, EndpointOptions, EndpointSource, EndpointUrl, Issuer,
             ResolvedEndpoint, TransportSecurity,
         },
-        message::Placement,
         request::TokenRequest,
         response::{ResponseOptions, Strictness},
     },
@@ -129,13 +128,6 @@ impl<C> ClientCredentialsBuilder<C> {
         }
     }
 
-    /// Allows a token endpoint or an issuer over plain `http`, where anyone on the network can read the secret
-    /// and the token. Not needed for loopback: `localhost`, `127.0.0.0/8` and `[::1]`.
-    pub fn allow_http(mut self) -> Self {
-        self.endpoint_options.transport_security = TransportSecurity::Optional;
-        self
-    }
-
     /// Checks it all. Nothing is sent before a token is asked for.
     ///
     /// # Errors
@@ -212,21 +204,6 @@ impl<C> ClientCredentialsBuilder<C> {
     #[cfg(feature = "config")]
     pub(crate) fn problem(&self) -> Option<&TokenError> {
         self.url.as_ref().err().or(self.problem.as_ref())
-    }
-
-    pub(crate) fn placement(mut self, placement: Placement) -> Self {
-        match (self.request.placement, placement) {
-            (Placement::Json, Placement::Query | Placement::Get)
-            | (Placement::Query | Placement::Get, Placement::Json) => {
-                self.record_problem(TokenError::config(
-                    "parameters are either in a JSON body or in the query, leave out `json_body` \
-                     or `params_in_query` and `legacy_get`",
-                ));
-            }
-            (Placement::Get, Placement::Query) => {}
-            _ => self.request.placement = placement,
-        }
-        self
     }
 }
 

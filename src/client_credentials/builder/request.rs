@@ -119,7 +119,7 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`build`](Self::build) refuses an empty name, one that is sent anyway, and one for a
     /// parameter that the [`ClientAuth`](crate::ClientAuth) does not send.
     pub fn client_id_name(mut self, name: impl Into<String>) -> Self {
-        self.request.names.client_id = self.named(name);
+        self.request.parameter_names.client_id = self.named(name);
         self
     }
 
@@ -129,7 +129,7 @@ impl<C> ClientCredentialsBuilder<C> {
     ///
     /// As for [`client_id_name`](Self::client_id_name).
     pub fn client_secret_name(mut self, name: impl Into<String>) -> Self {
-        self.request.names.client_secret = self.named(name);
+        self.request.parameter_names.client_secret = self.named(name);
         self
     }
 
@@ -183,5 +183,20 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`ClientAuth::post`](crate::ClientAuth::post) and assertions.
     pub fn legacy_get(self) -> Self {
         self.placement(Placement::Get)
+    }
+
+    pub(crate) fn placement(mut self, placement: Placement) -> Self {
+        match (self.request.placement, placement) {
+            (Placement::Json, Placement::Query | Placement::Get)
+            | (Placement::Query | Placement::Get, Placement::Json) => {
+                self.record_problem(TokenError::config(
+                    "parameters are either in a JSON body or in the query, leave out `json_body` \
+                     or `params_in_query` and `legacy_get`",
+                ));
+            }
+            (Placement::Get, Placement::Query) => {}
+            _ => self.request.placement = placement,
+        }
+        self
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct TokenRequest {
     pub(crate) client_id: Secret,
     pub(crate) client_id_placement: ClientIdPlacement,
     pub(crate) auth: ClientAuth,
-    pub(crate) names: ParameterNames,
+    pub(crate) parameter_names: ParameterNames,
     pub(crate) grant: Grant,
     pub(crate) grant_type: GrantType,
     pub(crate) scope: Option<String>,
@@ -55,7 +55,7 @@ impl TokenRequest {
             client_id,
             client_id_placement: ClientIdPlacement::Auth,
             auth,
-            names: ParameterNames::default(),
+            parameter_names: ParameterNames::default(),
             grant: Grant::ClientCredentials,
             grant_type: GrantType::Registered,
             scope: None,
@@ -104,14 +104,14 @@ impl TokenRequest {
         let usual = ParameterNames::default();
         let has_id = self.auth.method().has_client_id_param()
             || self.client_id_placement == ClientIdPlacement::AuthAndParams;
-        if !has_id && self.names.client_id != usual.client_id {
+        if !has_id && self.parameter_names.client_id != usual.client_id {
             return Err(TokenError::config(
                 "`client_id_name` names a parameter that this `ClientAuth` does not send, \
                  leave it out or call `client_id_in_body`",
             ));
         }
         if !self.auth.method().has_client_secret_param()
-            && self.names.client_secret != usual.client_secret
+            && self.parameter_names.client_secret != usual.client_secret
         {
             return Err(TokenError::config(
                 "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
@@ -203,11 +203,11 @@ impl TokenRequest {
             GrantType::Custom(grant_type) => parts.param("grant_type", &**grant_type),
             GrantType::Omitted => {}
         }
-        auth.method().apply(context, &self.names, &mut parts)?;
+        auth.method().apply(context, &self.parameter_names, &mut parts)?;
         if self.client_id_placement == ClientIdPlacement::AuthAndParams
             && !auth.method().has_client_id_param()
         {
-            parts.param(&self.names.client_id, context.client_id);
+            parts.param(&self.parameter_names.client_id, context.client_id);
         }
         self.grant.apply(context, &mut parts)?;
         if let Some(scope) = &self.scope {
