@@ -1,25 +1,26 @@
+//! `ClientCredentials`: the fetcher, and its attempts to get a token.
+
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
-use super::{
-    destination::Destination,
-    exchange::{exchange, unanswered},
-    opened::Opened,
-    place::Place,
-    reading::Reading,
-    request::{Drawn, TokenRequest},
-    response::Reader,
-};
+use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
+    client_credentials::{
+        auth::ResolvedSecrets,
+        endpoint::{EndpointSource, ResolvedEndpoint},
+        message::{send, transport_error},
+        request::{PreparedRequest, TokenRequest},
+        response::{ResponseOptions, ResponseReader},
+    },
     error::{BoxError, TokenError},
     fetcher::{FetchContext, TokenFetcher},
     token::Token,
@@ -78,31 +79,37 @@ use crate::{
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
-    destination: Destination,
+    endpoint_source: EndpointSource,
     request: TokenRequest,
-    reading: Reading,
+    response_options: ResponseOptions,
     response_limit: usize,
 }
 
 impl<C> ClientCredentials<C> {
-    pub(super) fn new(
+    pub(crate) fn new(
         client: C,
-        destination: Destination,
+        endpoint_source: EndpointSource,
         request: TokenRequest,
-        reading: Reading,
+        response_options: ResponseOptions,
         response_limit: usize,
     ) -> Self {
-        Self { client: Mutex::new(client), destination, request, reading, response_limit }
+        Self {
+            client: Mutex::new(client),
+            endpoint_source,
+            request,
+            response_options,
+            response_limit,
+        }
     }
 
-    async fn open(&self) -> Result<Opened, TokenError> {
-        Opened::read(self.request.secrets()).await
+    async fn read_secrets(&self) -> Result<ResolvedSecrets, TokenError> {
+        ResolvedSecrets::read(self.request.secrets()).await
     }
 
     async fn attempt<RB>(
         &self,
         context: &FetchContext,
-        opened: &Opened,
+        secrets: &ResolvedSecrets,
     ) -> Result<Token, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
@@ -110,42 +117,46 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let place = self.place(context).await?;
-        let drawn = self.request.draw_up(&place, opened, SystemTime::now())?;
-        let Drawn { mut request, redactor, advice } = drawn;
-        let reader = Reader { reading: &self.reading, redactor, advice };
+        let endpoint = self.endpoint(context).await?;
+        let prepared = self.request.prepare(&endpoint, secrets, SystemTime::now())?;
+        let PreparedRequest { mut request, redactor, hints } = prepared;
+        let reader = ResponseReader { options: &self.response_options, redactor, hints };
         context.mark(request.extensions_mut());
-        // A fetch that runs into its timeout ends in the middle of the exchange.
-        self.destination.doubt();
-        let outcome = match exchange(self.client(), request, self.response_limit).await {
+        // A fetch that runs into its timeout ends while the request is under way.
+        self.endpoint_source.mark_stale();
+        let outcome = match send(self.client(), request, self.response_limit).await {
             Ok(response) => reader.read(response, SystemTime::now()),
             Err(error) => {
-                let endpoint = &place.endpoint;
+                let url = &endpoint.url;
                 let message = format!(
-                    "the token endpoint {endpoint} did not answer, \
+                    "the token endpoint {url} did not answer, \
                      check its URL and that it can be reached"
                 );
-                Err(unanswered(endpoint, message, error, &reader.redactor))
+                Err(transport_error(url, message, error, &reader.redactor))
             }
         };
         if !outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
-            self.destination.trust();
+            self.endpoint_source.mark_fresh();
         }
         outcome
     }
 
-    async fn place<RB>(&self, context: &FetchContext) -> Result<Arc<Place>, TokenError>
+    async fn endpoint<RB>(
+        &self,
+        context: &FetchContext,
+    ) -> Result<Arc<ResolvedEndpoint>, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
         C::Error: Into<BoxError>,
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        match &self.destination {
-            Destination::Known(place) => Ok(place.clone()),
-            Destination::Discovered(discovery) => {
-                let (request, limit) = (&self.request, self.response_limit);
-                discovery.place(|| self.client(), context, request, limit).await
+        match &self.endpoint_source {
+            EndpointSource::Fixed(endpoint) => Ok(endpoint.clone()),
+            EndpointSource::Discovered(discovery) => {
+                let check = |endpoint: &ResolvedEndpoint| self.request.check(endpoint);
+                let (limit, auth) = (self.response_limit, self.request.client_auth());
+                discovery.endpoint(|| self.client(), context, limit, auth, check).await
             }
         }
     }
@@ -161,7 +172,7 @@ impl<C> ClientCredentials<C> {
     async fn attempts<RB>(
         &self,
         context: &FetchContext,
-        opened: &mut Opened,
+        secrets: &mut ResolvedSecrets,
     ) -> Result<Token, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
@@ -169,18 +180,18 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let first = match self.open().await {
+        let first = match self.read_secrets().await {
             Ok(read) => {
-                *opened = read;
-                self.attempt(context, opened).await
+                *secrets = read;
+                self.attempt(context, secrets).await
             }
             Err(error) => Err(error),
         };
         match first {
             Err(error) if is_worth_another_attempt(&error) => {
                 tokio::time::sleep(pause()).await;
-                *opened = self.open().await?;
-                self.attempt(context, opened).await
+                *secrets = self.read_secrets().await?;
+                self.attempt(context, secrets).await
             }
             outcome => outcome,
         }
@@ -200,12 +211,12 @@ where
     type Error = TokenError;
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
-        let mut opened = Opened::default();
-        match self.attempts(&context, &mut opened).await {
-            Err(error) if blames_a_secret(&error) && !opened.is_empty() => {
-                let blamed = self.request.blamed(error.code());
-                match self.open().await {
-                    Ok(now) if now.differs_in(&blamed, &opened) => {
+        let mut secrets = ResolvedSecrets::default();
+        match self.attempts(&context, &mut secrets).await {
+            Err(error) if is_about_a_secret(&error) && !secrets.is_empty() => {
+                let suspects = self.request.suspect_secrets(error.code());
+                match self.read_secrets().await {
+                    Ok(now) if now.differs_in(&suspects, &secrets) => {
                         self.attempt(&context, &now).await
                     }
                     _ => Err(error),
@@ -216,33 +227,12 @@ where
     }
 }
 
-fn is_worth_another_attempt(error: &TokenError) -> bool {
-    error.is_transient()
-        && error.retry_after().is_none()
-        && error.status() != Some(StatusCode::TOO_MANY_REQUESTS)
-        && error.code() != Some("slow_down")
-}
-
-/// Whether another secret may get another answer, and nobody asked for time.
-fn blames_a_secret(error: &TokenError) -> bool {
-    let status = error.status().map(|status| status.as_u16());
-    let is_about_secrets = match error.code() {
-        Some(code) => matches!(code, "invalid_client" | "unauthorized_client" | "invalid_grant"),
-        None => matches!(status, Some(400 | 401 | 403)),
-    };
-    error.is_refused() && is_about_secrets && error.retry_after().is_none() && status != Some(429)
-}
-
-fn pause() -> Duration {
-    Duration::from_millis(fastrand::u64(100..=300))
-}
-
 impl<C> fmt::Debug for ClientCredentials<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentials")
-            .field("destination", &self.destination)
+            .field("endpoint_source", &self.endpoint_source)
             .field("request", &self.request)
-            .field("reading", &self.reading)
+            .field("response_options", &self.response_options)
             .field("response_limit", &self.response_limit)
             .finish_non_exhaustive()
     }

@@ -1,3 +1,5 @@
+//! The value of a configuration field, before its type is known.
+
 use std::{collections::BTreeMap, fmt};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -6,9 +8,10 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use super::field_error::invalid;
 use crate::error::TokenError;
 
-/// What a loader gave for a field. It is looked at only when the field's name is known, so that an
+/// The value that a loader gave for a field. It is converted only when the field's name is known, so that an
 /// error can say it, and without the value, which may be a secret.
 #[derive(Clone, Default)]
 pub(super) enum Value {
@@ -33,7 +36,7 @@ impl Value {
             Self::Absent => Ok(None),
             Self::Text(text) => Ok(Some(text)),
             // A loader that made a number of a secret has lost its leading zeros.
-            _ => Err(unfit(field, "is no text, put it in quotes")),
+            _ => Err(invalid(field, "is no text, put it in quotes")),
         }
     }
 
@@ -47,7 +50,7 @@ impl Value {
             Self::Flag(flag) => Ok(flag),
             Self::Text(text) if text.expose_secret() == "true" => Ok(true),
             Self::Text(text) if text.expose_secret() == "false" => Ok(false),
-            _ => Err(unfit(field, "is neither `true` nor `false`, write one of them")),
+            _ => Err(invalid(field, "is neither `true` nor `false`, write one of them")),
         }
     }
 
@@ -58,7 +61,7 @@ impl Value {
             Self::Text(text) => text.expose_secret().parse().ok(),
             _ => None,
         };
-        number.map(Some).ok_or_else(|| unfit(field, "is no whole number, write digits"))
+        number.map(Some).ok_or_else(|| invalid(field, "is no whole number, write digits"))
     }
 
     /// Texts, or a single one, which is how the environment has a list.
@@ -75,7 +78,7 @@ impl Value {
         let members = match self {
             Self::Absent => return Ok(Vec::new()),
             Self::Table(members) => members,
-            _ => return Err(unfit(field, "is no table, write names and their values")),
+            _ => return Err(invalid(field, "is no table, write names and their values")),
         };
         let member = |(name, value): (String, Value)| {
             let text = value.text(&format!("{field}.{name}")).transpose()?;
@@ -85,19 +88,15 @@ impl Value {
     }
 }
 
-pub(super) fn unfit(field: &str, why: &str) -> TokenError {
-    TokenError::config(format!("`{}` {why}", field.escape_debug()))
-}
-
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct Reader;
+struct ValueVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

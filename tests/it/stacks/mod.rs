@@ -1,6 +1,7 @@
 //! Each client that people use, the whole way over sockets.
 
 mod axum;
+mod end_to_end;
 mod reqwest;
 mod reqwest_middleware;
 mod tls;

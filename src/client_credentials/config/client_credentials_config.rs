@@ -1,0 +1,275 @@
+//! `ClientCredentialsConfig`: the fields of the configuration, and the builder that they describe.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::{
+    auth_fields::AuthFields,
+    field_error::{invalid, missing, unused},
+    field_setter::{FieldSetter, Sensitivity},
+    secret_source::{self, text_or_file},
+    value::Value,
+};
+use crate::{
+    client_credentials::{
+        auth::Secret, builder::ClientCredentialsBuilder, credentials::ClientCredentials,
+        message::Placement,
+    },
+    error::TokenError,
+};
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+#[doc = include_str!("../../docs/configuration.md")]
+///
+#[doc = include_str!("../../docs/providers.md")]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCredentialsConfig {
+    #[serde(default)]
+    token_endpoint: Value,
+    #[serde(default)]
+    issuer: Value,
+    #[serde(default)]
+    mtls_endpoint_alias: Value,
+    #[serde(default)]
+    pick_auth_method: Value,
+    #[serde(default)]
+    client_id: Value,
+    #[serde(default)]
+    client_id_file: Value,
+    #[serde(default)]
+    grant_type: Value,
+    #[serde(default)]
+    username: Value,
+    #[serde(default)]
+    password: Value,
+    #[serde(default)]
+    password_file: Value,
+    #[serde(default)]
+    scope: Value,
+    #[serde(default)]
+    scope_separator: Value,
+    #[serde(default)]
+    audience: Value,
+    #[serde(default)]
+    resource: Value,
+    #[serde(default)]
+    params: Value,
+    #[serde(default)]
+    secret_params: Value,
+    #[serde(default)]
+    secret_param_files: Value,
+    #[serde(default)]
+    headers: Value,
+    #[serde(default)]
+    secret_headers: Value,
+    #[serde(default)]
+    placement: Value,
+    #[serde(default)]
+    client_id_in_body: Value,
+    #[serde(default)]
+    client_id_name: Value,
+    #[serde(default)]
+    client_secret_name: Value,
+    #[serde(default)]
+    token_at: Value,
+    #[serde(default)]
+    token_type_at: Value,
+    #[serde(default)]
+    expires_in_at: Value,
+    #[serde(default)]
+    expires_in_millis: Value,
+    #[serde(default)]
+    zero_means_never: Value,
+    #[serde(default)]
+    strict: Value,
+    #[serde(default)]
+    token_prefix: Value,
+    #[serde(default)]
+    response_limit: Value,
+    #[serde(default)]
+    allow_http: Value,
+    // What follows is `Proof`, whose fields serde would not check if it were flattened.
+    #[serde(default)]
+    token_endpoint_auth_method: Value,
+    #[serde(default)]
+    client_secret: Value,
+    #[serde(default)]
+    client_secret_file: Value,
+    #[serde(default)]
+    authorization: Value,
+    #[serde(default)]
+    authorization_file: Value,
+    #[serde(default)]
+    assertion_file: Value,
+    #[serde(default)]
+    client_assertion_type: Value,
+    #[serde(default)]
+    private_key: Value,
+    #[serde(default)]
+    private_key_file: Value,
+    #[serde(default)]
+    alg: Value,
+    #[serde(default)]
+    kid: Value,
+    #[serde(default)]
+    assertion_audience: Value,
+    #[serde(default)]
+    assertion_lifetime: Value,
+    #[serde(default)]
+    assertion_claims: Value,
+}
+
+impl ClientCredentialsConfig {
+    /// A builder that is set as the configuration says, for an HTTP client. Setters called on it go
+    /// beyond that, for instance for what only code can say.
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](TokenError::is_config), with the name of the field that is missing, malformed
+    /// or of no use beside the others. No message has a value in it.
+    pub fn builder<C>(self, client: C) -> Result<ClientCredentialsBuilder<C>, TokenError> {
+        let mut auth_fields = AuthFields {
+            method: self.token_endpoint_auth_method,
+            client_secret: self.client_secret,
+            client_secret_file: self.client_secret_file,
+            authorization: self.authorization,
+            authorization_file: self.authorization_file,
+            assertion_file: self.assertion_file,
+            client_assertion_type: self.client_assertion_type,
+            private_key: self.private_key,
+            private_key_file: self.private_key_file,
+            alg: self.alg,
+            kid: self.kid,
+            audience: self.assertion_audience,
+            lifetime: self.assertion_lifetime,
+            claims: self.assertion_claims,
+        };
+        let auth = auth_fields.auth()?;
+        let client_id =
+            text_or_file(("client_id", self.client_id), ("client_id_file", self.client_id_file))?;
+        let client_id = client_id.unwrap_or_else(|| "".into());
+        let token_endpoint = self.token_endpoint.plain("token_endpoint")?;
+        let mut setter = match (token_endpoint, self.issuer.plain("issuer")?) {
+            (Some(url), None) => FieldSetter::of(
+                ClientCredentials::builder(client, url, client_id, auth),
+                "token_endpoint",
+            ),
+            (None, Some(issuer)) => FieldSetter::of(
+                ClientCredentials::discover(client, issuer, client_id, auth),
+                "issuer",
+            ),
+            (None, None) => Err(missing("token_endpoint` or `issuer")),
+            (Some(_), Some(_)) => Err(TokenError::config(
+                "`token_endpoint` and `issuer` are both given, leave one out",
+            )),
+        }?;
+
+        let grant_type = self.grant_type.plain("grant_type")?;
+        let username = self.username.plain("username")?;
+        let password =
+            text_or_file(("password", self.password), ("password_file", self.password_file))?;
+        setter = match (grant_type.as_deref(), username, password) {
+            (Some("password"), None, _) => return Err(missing("username")),
+            (Some("password"), _, None) => return Err(missing("password` or `password_file")),
+            (Some("password"), Some(username), Some(password)) => setter
+                .set("username", |builder| builder.legacy_password_grant(username, password))?,
+            (_, Some(_), _) => {
+                return Err(unused("username", "without `grant_type = \"password\"`"));
+            }
+            (_, _, Some(_)) => {
+                return Err(unused("password", "without `grant_type = \"password\"`"));
+            }
+            (Some(JWT_BEARER), ..) => {
+                let assertion = auth_fields.assertion()?;
+                setter.set("grant_type", |builder| builder.jwt_bearer_grant(assertion))?
+            }
+            (Some(""), ..) => setter.set("grant_type", ClientCredentialsBuilder::no_grant_type)?,
+            (Some(other), ..) => setter.set("grant_type", |builder| builder.grant_type(other))?,
+            (None, ..) => setter,
+        };
+        auth_fields.check_used_up()?;
+
+        if let Some(separator) = self.scope_separator.plain("scope_separator")? {
+            let mut chars = separator.chars();
+            let (Some(separator), None) = (chars.next(), chars.next()) else {
+                return Err(invalid("scope_separator", "is not one character"));
+            };
+            setter = setter.set("scope_separator", |builder| builder.scope_separator(separator))?;
+        }
+        if let Some(placement) = self.placement.plain("placement")? {
+            let placement = match &*placement {
+                "form" => Placement::Form,
+                "json" => Placement::Json,
+                "query" => Placement::Query,
+                "legacy_get" => Placement::Get,
+                _ => {
+                    let why = "is none of `form`, `json`, `query` and `legacy_get`, write one";
+                    return Err(invalid("placement", why));
+                }
+            };
+            setter = setter.set("placement", |builder| builder.placement(placement))?;
+        }
+        if let Some(bytes) = self.response_limit.number("response_limit")? {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            setter = setter.set("response_limit", |builder| builder.response_limit(bytes))?;
+        }
+        let setter = setter
+            .text("scope", self.scope, |builder, scope| builder.scope(scope))?
+            .list("audience", self.audience)?
+            .list("resource", self.resource)?
+            .params("params", self.params)?
+            .secret_params("secret_params", self.secret_params, Secret::from)?
+            .secret_params("secret_param_files", self.secret_param_files, secret_source::file)?
+            .headers("headers", self.headers, Sensitivity::Public)?
+            .headers("secret_headers", self.secret_headers, Sensitivity::Sensitive)?
+            .flag(
+                "client_id_in_body",
+                self.client_id_in_body,
+                ClientCredentialsBuilder::client_id_in_body,
+            )?
+            .text("client_id_name", self.client_id_name, |builder, name| {
+                builder.client_id_name(name)
+            })?
+            .text("client_secret_name", self.client_secret_name, |builder, name| {
+                builder.client_secret_name(name)
+            })?
+            .text("token_at", self.token_at, |builder, at| builder.token_at(at))?
+            .text("token_type_at", self.token_type_at, |builder, at| builder.token_type_at(at))?
+            .text("expires_in_at", self.expires_in_at, |builder, at| builder.expires_in_at(at))?
+            .flag(
+                "expires_in_millis",
+                self.expires_in_millis,
+                ClientCredentialsBuilder::expires_in_millis,
+            )?
+            .flag(
+                "zero_means_never",
+                self.zero_means_never,
+                ClientCredentialsBuilder::zero_means_never,
+            )?
+            .flag("strict", self.strict, ClientCredentialsBuilder::strict)?
+            .text("token_prefix", self.token_prefix, |builder, prefix| {
+                builder.token_prefix(prefix)
+            })?
+            .flag(
+                "mtls_endpoint_alias",
+                self.mtls_endpoint_alias,
+                ClientCredentialsBuilder::mtls_endpoint_alias,
+            )?
+            .flag(
+                "pick_auth_method",
+                self.pick_auth_method,
+                ClientCredentialsBuilder::pick_auth_method,
+            )?
+            .flag("allow_http", self.allow_http, ClientCredentialsBuilder::allow_http)?;
+        Ok(setter.builder)
+    }
+}
+
+impl fmt::Debug for ClientCredentialsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentialsConfig").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! The request for an issuer's metadata (RFC 8414 section 3.1).
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header::ACCEPT};
+use http_body::Body;
+use http_body_util::Full;
+use tower_service::Service;
+
+use super::{issuer::Issuer, metadata::Metadata, url::EndpointUrl};
+use crate::{
+    client_credentials::{
+        message::{CollectedBody, send, transport_error},
+        redaction::Redactor,
+        response::{is_transient, retry_after},
+    },
+    error::{BoxError, Kind, TokenError},
+    fetcher::FetchContext,
+};
+
+/// Reads the metadata, from the first of its places that has it.
+pub(super) async fn read<C, RB>(
+    issuer: &Issuer,
+    client: impl Fn() -> C,
+    context: &FetchContext,
+    limit: usize,
+) -> Result<Metadata, TokenError>
+where
+    C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
+    C::Error: Into<BoxError>,
+    RB: Body,
+    RB::Error: Into<BoxError>,
+{
+    let mut failures = Vec::new();
+    for url in issuer.metadata() {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = url.uri_with("")?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        context.mark(request.extensions_mut());
+        let answer = send(client(), request, limit).await;
+        let (head, content) = answer.map_err(|error| unreachable(url, error))?.into_parts();
+        let failure = match content {
+            CollectedBody::TooLarge => too_large(url),
+            CollectedBody::Broken(error) => unreachable(url, error),
+            CollectedBody::Complete(body) if head.status == StatusCode::OK => {
+                match Metadata::read(&body) {
+                    Some(metadata) => return Ok(metadata),
+                    None => not_metadata(url),
+                }
+            }
+            CollectedBody::Complete(_) => no_metadata(url, head.status),
+        };
+        failures.push(match retry_after(&head.headers, SystemTime::now()) {
+            Some(delay) => failure.retry_in(delay),
+            None => failure,
+        });
+    }
+    // What may be gone at the next attempt says more than that the other place has nothing.
+    let telling = failures.iter().position(TokenError::is_transient).unwrap_or_default();
+    Err(failures.swap_remove(telling))
+}
+
+fn unreachable(url: &EndpointUrl, error: BoxError) -> TokenError {
+    let message = format!(
+        "the issuer's metadata could not be read from {url}, check the issuer and that it can be \
+         reached"
+    );
+    transport_error(url, message, error, &Redactor::default())
+}
+
+fn no_metadata(url: &EndpointUrl, status: StatusCode) -> TokenError {
+    let message = format!(
+        "the issuer has no metadata at {url} ({status}), check the issuer or name the token \
+         endpoint instead"
+    );
+    TokenError::new(Kind::Answer, message).with_answer(status, is_transient(status, None))
+}
+
+fn not_metadata(url: &EndpointUrl) -> TokenError {
+    let message = format!(
+        "what is at {url} is not the metadata of an issuer, check the issuer or name the token \
+         endpoint instead"
+    );
+    TokenError::new(Kind::Malformed, message).with_answer(StatusCode::OK, false)
+}
+
+fn too_large(url: &EndpointUrl) -> TokenError {
+    let message = format!(
+        "the issuer's metadata at {url} is larger than the limit, check the issuer or raise \
+         `response_limit`"
+    );
+    TokenError::new(Kind::TooLarge, message)
+}

@@ -1,0 +1,20 @@
+//! Where a token request is sent: a URL that the user gives, or one from the metadata of an
+//! issuer.
+
+mod discovery;
+mod issuer;
+mod metadata;
+mod metadata_request;
+mod options;
+mod resolved;
+mod source;
+mod url;
+
+pub(super) use self::{
+    discovery::Discovery,
+    issuer::Issuer,
+    options::{AuthMethodChoice, EndpointOptions, MetadataEndpoint, TransportSecurity},
+    resolved::ResolvedEndpoint,
+    source::EndpointSource,
+    url::EndpointUrl,
+};

@@ -1,0 +1,7 @@
+//! What is taken out of texts before anyone sees them: secrets in any encoding, and the queries of
+//! URLs.
+
+mod decoded_text;
+mod redactor;
+
+pub(super) use self::redactor::{REDACTED, Redactor, causes};

@@ -1,0 +1,242 @@
+//! What all token requests of a client have in common, and how one of them is made.
+
+use std::{fmt, time::SystemTime};
+
+use http::{HeaderMap, HeaderValue, header::ACCEPT};
+
+use super::{
+    encode::encode,
+    grant::{Grant, GrantType},
+    params::{self, Params},
+    prepared::PreparedRequest,
+};
+use crate::{
+    client_credentials::{
+        auth::{ClientAuth, ParameterNames, RequestContext, ResolvedSecrets, Secret},
+        endpoint::ResolvedEndpoint,
+        message::{Placement, RequestParts},
+        response::ErrorHints,
+    },
+    error::TokenError,
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Parameters that stand for a way to authenticate, of which there is one (RFC 6749 section 2.3).
+const AUTHENTICATING: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+
+/// The description of a token request, without the endpoint that it is sent to.
+pub(crate) struct TokenRequest {
+    pub(crate) client_id: Secret,
+    pub(crate) client_id_placement: ClientIdPlacement,
+    pub(crate) auth: ClientAuth,
+    pub(crate) parameter_names: ParameterNames,
+    pub(crate) grant: Grant,
+    pub(crate) grant_type: GrantType,
+    pub(crate) scope: Option<String>,
+    pub(crate) scope_separator: char,
+    pub(crate) params: Params,
+    pub(crate) headers: HeaderMap,
+    pub(crate) placement: Placement,
+}
+
+/// Where the client's id is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientIdPlacement {
+    /// Where the way to authenticate has it.
+    Auth,
+    /// There, and among the parameters.
+    AuthAndParams,
+}
+
+impl TokenRequest {
+    pub(crate) fn new(client_id: Secret, auth: ClientAuth) -> Self {
+        Self {
+            client_id,
+            client_id_placement: ClientIdPlacement::Auth,
+            auth,
+            parameter_names: ParameterNames::default(),
+            grant: Grant::ClientCredentials,
+            grant_type: GrantType::Registered,
+            scope: None,
+            scope_separator: ' ',
+            params: Params::default(),
+            headers: HeaderMap::new(),
+            placement: Placement::Form,
+        }
+    }
+
+    /// Finds what could only fail later, at the first token request or at the server. Secrets that
+    /// are read for each request are not read yet.
+    pub(crate) fn check(&self, endpoint: &ResolvedEndpoint) -> Result<(), TokenError> {
+        let (unread, audience) = (ResolvedSecrets::default(), endpoint.audience());
+        let auth = self.auth_at(endpoint);
+        let parts = self.parts(auth, self.context(&audience, &unread, SystemTime::now()))?;
+        let mut names: Vec<&str> = parts.names().filter(|n| !params::is_repeatable(n)).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(TokenError::config(format!(
+                "the parameter `{}` would be sent twice, leave out one of what sends it",
+                twice[0].escape_debug()
+            )));
+        }
+        let query = endpoint.url.query().unwrap_or_default();
+        for (configured, _) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(name) = AUTHENTICATING.iter().find(|name| **name == configured) {
+                return Err(TokenError::config(format!(
+                    "the token endpoint's URL has the parameter `{name}`, which authenticates the \
+                     client, leave it out there and choose a `ClientAuth`"
+                )));
+            }
+            if let Some(name) = names.iter().find(|name| **name == configured) {
+                return Err(TokenError::config(format!(
+                    "the token endpoint's URL has the parameter `{}` already, leave it out \
+                     there: it is sent anyway, or in the query with `params_in_query`",
+                    name.escape_debug()
+                )));
+            }
+        }
+        encode(parts, &endpoint.url, &self.headers).map(drop)
+    }
+
+    /// Finds names for parameters that are not sent.
+    pub(crate) fn check_names(&self) -> Result<(), TokenError> {
+        let usual = ParameterNames::default();
+        let has_id = self.auth.method().has_client_id_param()
+            || self.client_id_placement == ClientIdPlacement::AuthAndParams;
+        if !has_id && self.parameter_names.client_id != usual.client_id {
+            return Err(TokenError::config(
+                "`client_id_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or call `client_id_in_body`",
+            ));
+        }
+        if !self.auth.method().has_client_secret_param()
+            && self.parameter_names.client_secret != usual.client_secret
+        {
+            return Err(TokenError::config(
+                "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or choose `ClientAuth::post`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What has to be read before a request.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
+        let mut secrets = vec![&self.client_id];
+        secrets.extend(self.auth.method().secret());
+        secrets.extend(self.grant.secret());
+        secrets.extend(self.params.secrets());
+        secrets
+    }
+
+    /// The secrets that may be the reason why a request was refused with this code.
+    pub(crate) fn suspect_secrets(&self, code: Option<&str>) -> Vec<&Secret> {
+        if code == Some("invalid_grant") {
+            return self.grant.secret().into_iter().collect();
+        }
+        let mut suspects = vec![&self.client_id];
+        // An assertion that is new each time says nothing of the password that goes with it.
+        let is_password = matches!(self.grant, Grant::Password { .. });
+        if !(is_password && self.auth.method().is_external_assertion()) {
+            suspects.extend(self.auth.method().secret());
+        }
+        suspects
+    }
+
+    pub(crate) fn prepare(
+        &self,
+        endpoint: &ResolvedEndpoint,
+        secrets: &ResolvedSecrets,
+        now: SystemTime,
+    ) -> Result<PreparedRequest, TokenError> {
+        let (audience, auth) = (endpoint.audience(), self.auth_at(endpoint));
+        let context = self.context(&audience, secrets, now);
+        let hints = ErrorHints {
+            client_auth: auth.method().hint(),
+            grant: self.grant.hint(),
+            encoding: auth.method().encoding_hint(context),
+        };
+        let parts = self.parts(auth, context)?;
+        let (request, redactor) = encode(parts, &endpoint.url, &self.headers)?;
+        Ok(PreparedRequest { request, redactor, hints })
+    }
+
+    fn context<'a>(
+        &'a self,
+        audience: &'a str,
+        secrets: &'a ResolvedSecrets,
+        now: SystemTime,
+    ) -> RequestContext<'a> {
+        RequestContext { client_id: secrets.text(&self.client_id), audience, secrets, now }
+    }
+
+    fn auth_at<'a>(&'a self, endpoint: &'a ResolvedEndpoint) -> &'a ClientAuth {
+        endpoint.auth.as_ref().unwrap_or(&self.auth)
+    }
+
+    /// What the client authenticates with, unless the assertion of the grant does that as well.
+    pub(crate) fn client_auth(&self) -> Option<&ClientAuth> {
+        (!self.is_named_by_assertion()).then_some(&self.auth)
+    }
+
+    fn parts<'a>(
+        &'a self,
+        auth: &'a ClientAuth,
+        context: RequestContext<'a>,
+    ) -> Result<RequestParts<'a>, TokenError> {
+        if context.client_id.is_empty() && self.needs_client_id() {
+            return Err(TokenError::config(match self.client_id_placement {
+                ClientIdPlacement::Auth => {
+                    "the client id is empty, pass the one that the issuer has registered"
+                }
+                ClientIdPlacement::AuthAndParams => {
+                    "the client id that `client_id_in_body` sends is empty, pass the one that the \
+                     issuer has registered"
+                }
+            }));
+        }
+        let mut parts = RequestParts::new(self.placement);
+        parts.headers.insert(ACCEPT, JSON);
+        match &self.grant_type {
+            GrantType::Registered => parts.param("grant_type", self.grant.grant_type()),
+            GrantType::Custom(grant_type) => parts.param("grant_type", &**grant_type),
+            GrantType::Omitted => {}
+        }
+        auth.method().apply(context, &self.parameter_names, &mut parts)?;
+        if self.client_id_placement == ClientIdPlacement::AuthAndParams
+            && !auth.method().has_client_id_param()
+        {
+            parts.param(&self.parameter_names.client_id, context.client_id);
+        }
+        self.grant.apply(context, &mut parts)?;
+        if let Some(scope) = &self.scope {
+            parts.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
+        }
+        self.params.apply(context, &mut parts)?;
+        Ok(parts)
+    }
+
+    fn needs_client_id(&self) -> bool {
+        self.client_id_placement == ClientIdPlacement::AuthAndParams
+            || self.auth.method().needs_client_id() && !self.is_named_by_assertion()
+    }
+
+    fn is_named_by_assertion(&self) -> bool {
+        self.auth.method().is_none() && matches!(self.grant, Grant::JwtBearer(_))
+    }
+}
+
+impl fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let client_id = self.client_id.fixed();
+        let client_id = client_id.map_or(&self.client_id as &dyn fmt::Debug, |_| &client_id);
+        f.debug_struct("TokenRequest")
+            .field("client_id", client_id)
+            .field("auth", &self.auth)
+            .field("grant_type", &self.grant_type)
+            .field("scope", &self.scope)
+            .field("shape", &self.placement)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,19 @@
+//! How a token endpoint's response is read: a token, or an error that says why there is none.
+
+mod error_hints;
+mod error_response;
+mod fields;
+mod json_pointer;
+mod options;
+mod reader;
+mod retry_after;
+mod token_response;
+
+pub(super) use self::{
+    error_hints::ErrorHints,
+    error_response::is_transient,
+    json_pointer::JsonPointer,
+    options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
+    reader::ResponseReader,
+    retry_after::retry_after,
+};

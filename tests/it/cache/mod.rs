@@ -1,0 +1,6 @@
+//! The token cache (`src/cache`).
+
+mod interleavings;
+mod reentry;
+mod renewal;
+mod runtimes;

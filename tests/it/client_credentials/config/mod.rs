@@ -1,0 +1,4 @@
+//! Configuration from a file or the environment (`src/client_credentials/config`).
+
+mod fields;
+mod providers;

@@ -1,0 +1,3 @@
+//! The token endpoint (`src/client_credentials/endpoint`).
+
+mod discovery;

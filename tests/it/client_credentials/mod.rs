@@ -1,0 +1,12 @@
+//! The client credentials grant (`src/client_credentials`).
+
+mod adversity;
+mod auth;
+mod builder;
+mod config;
+mod endpoint;
+mod request;
+mod response;
+mod token_endpoint;
+mod token_failure;
+mod wire;

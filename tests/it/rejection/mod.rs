@@ -1,0 +1,4 @@
+//! Responses that reject a token (`src/rejection.rs`, `src/challenge.rs`).
+
+mod challenge;
+mod refused_token;
