@@ -63,8 +63,9 @@ use crate::{
 ///
 /// # In the guide
 ///
-/// [Clients](crate::guide::clients) has hyper, reqwest, tonic and axum. [Placing the layer](crate::guide::stack) compares the
-/// orders of layers. [Caching and failure](crate::guide::caching) has all defaults.
+/// [Clients](crate::guide::clients) has hyper, reqwest, tonic and axum.
+/// [Placing the layer](crate::guide::stack) compares the orders of layers.
+/// [Caching and failure](crate::guide::caching) has all defaults.
 #[derive(Clone, Debug)]
 pub struct BearerAuthLayer<R = CloneBody> {
     settings: Arc<Settings>,
