@@ -17,6 +17,11 @@
 //! | know what it costs | [`performance`] |
 //! | replace a hand-written cache, or `oauth2` | [`migration`] |
 
+#![cfg_attr(
+    not(all(feature = "config", feature = "jwt", feature = "testing")),
+    allow(rustdoc::broken_intra_doc_links, reason = "the pages link to items of all features")
+)]
+
 /// From nothing to a client that sends a token with each request.
 ///
 #[doc = include_str!("docs/getting_started.md")]
