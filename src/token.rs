@@ -36,7 +36,7 @@ pub struct Token {
 struct Inner {
     id: TokenId,
     header: HeaderValue,
-    /// The length of what precedes the token in the header.
+    /// How much of the header stands before the token.
     prefix: usize,
     lifetime: Option<Duration>,
     scope: Option<Box<str>>,
@@ -139,7 +139,7 @@ impl Token {
         self.inner.scope.as_deref()
     }
 
-    /// The value for an `Authorization` header: the prefix and the token. It is marked sensitive.
+    /// The value for an `Authorization` header, prefix and token. It is marked sensitive.
     pub fn header_value(&self) -> &HeaderValue {
         &self.inner.header
     }
