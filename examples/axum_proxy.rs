@@ -1,4 +1,4 @@
-//! A server that passes on what it gets, with a token of its own. `cargo run --example axum_proxy`
+//! A server that forwards requests to another server, with a token of its own. `cargo run --example axum_proxy`
 
 use axum::{
     Router,
@@ -21,12 +21,12 @@ use tower_bearer::{
     testing::{AuthorizationServer, ProtectedApi},
 };
 
-/// What is kept of a request's body, should it be sent once more. Larger ones are sent once.
+/// How many bytes of a body are kept for a second attempt. A larger body is sent once.
 const LIMIT: usize = 64 * 1024;
 
 type Authorized = BearerAuth<Client<HttpConnector, Body>, Buffered<fn(ReplayBody<Body>) -> Body>>;
 
-/// What the handlers share. Its clones share the connections and the token.
+/// The client that the handlers share. Its clones share the connections and the token.
 #[derive(Clone)]
 struct Upstream {
     client: Authorized,
@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
     );
     let wrap: fn(ReplayBody<Body>) -> Body = Body::new;
     let layer = BearerAuthLayer::new(tokens.build()?)
-        // What the callers authenticate with is for this server, not for the upstream.
+        // The callers' credentials are for this server, not for the upstream.
         .overwrite()
         .buffered(LIMIT, wrap);
     let http = Client::builder(TokioExecutor::new()).build_http::<Body>();

@@ -51,7 +51,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Puts the API behind TLS, with a certificate of its own that the returned store trusts.
+/// Puts the API behind TLS. The certificate is made here, and the returned store trusts it.
 async fn behind_tls(api: &ProtectedApi) -> Result<(String, RootCertStore), BoxError> {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()])?;

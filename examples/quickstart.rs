@@ -1,7 +1,8 @@
-//! A client, a token issuer and an API on this machine, and what the layer does between them.
+//! A client, an issuer and an API on this machine. The layer fetches, renews and replaces tokens between
+//! them.
 //!
-//! `cargo run --example quickstart` prints a timeline and a table, and fails if a figure in it is
-//! not what it should be.
+//! `cargo run --example quickstart` prints a timeline and a table. It fails if a figure in the table is
+//! not as expected.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -123,7 +124,7 @@ async fn outage(show: &mut Show, client: &Protected) -> Result<(), BoxError> {
 
 type Protected = BearerAuth<Http>;
 
-/// What the rows of the table are to say.
+/// The figures that a row of the table is expected to have.
 struct Expected {
     requests: usize,
     fetches: std::ops::RangeInclusive<usize>,
@@ -208,7 +209,7 @@ impl Show {
         println!("{:>7.3} s  {}", self.started.elapsed().as_secs_f64(), what.as_ref());
     }
 
-    /// Ends one part of the show.
+    /// Ends one part of the example, and adds its row to the table.
     fn row(&mut self, name: &str, expected: Expected) {
         let (requests, fetches, replays) = (self.requests, self.fetches(), self.replays());
         let failures = self.failures;

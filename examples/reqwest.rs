@@ -1,7 +1,7 @@
-//! reqwest as a tower service, for the requests and for the tokens. `cargo run --example reqwest`
+//! reqwest as a tower service, for the requests and for the token requests.
+//! `cargo run --example reqwest`
 //!
-//! With `reqwest_middleware` it is less to write: see the example of that name. This way is for
-//! those who want tower's other layers too.
+//! The example `reqwest_middleware` needs less code. This one can be combined with tower's other layers.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -13,7 +13,7 @@ use tower_bearer::{
     testing::{AuthorizationServer, ProtectedApi},
 };
 
-/// reqwest as a client for requests of the `http` crate.
+/// A tower service that sends requests of the `http` crate with reqwest.
 fn over<B>(
     client: reqwest::Client,
 ) -> impl Service<
@@ -41,7 +41,7 @@ async fn main() -> Result<(), BoxError> {
     let issuer = AuthorizationServer::start().await?;
     let api = ProtectedApi::start(&issuer).await?;
 
-    // The redirects of a token endpoint are not to be followed.
+    // Redirects of a token endpoint must not be followed: they could carry the secret elsewhere.
     let direct = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let tokens = ClientCredentials::builder(over(direct), issuer.token_endpoint(), "id", "s3cr3t")
         .build()?;

@@ -1,4 +1,4 @@
-//! reqwest as people use it daily. `cargo run --example reqwest_middleware`
+//! The layer as a middleware of reqwest. `cargo run --example reqwest_middleware`
 
 use http::StatusCode;
 use http_body_util::Full;
@@ -14,7 +14,7 @@ async fn main() -> Result<(), BoxError> {
     let issuer = AuthorizationServer::start().await?;
     let api = ProtectedApi::start(&issuer).await?;
 
-    // The token client may be any tower HTTP client; `examples/reqwest.rs` has one of reqwest.
+    // The token requests may be sent by any tower HTTP client. `examples/reqwest.rs` makes one of reqwest.
     let http = Client::builder(TokioExecutor::new()).build_http();
     let tokens =
         ClientCredentials::builder(http, issuer.token_endpoint(), "id", "s3cr3t").build()?;

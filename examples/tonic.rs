@@ -1,4 +1,4 @@
-//! A generated gRPC client over a channel. `cargo run --example tonic`
+//! A generated gRPC client over a channel, with a token for each call. `cargo run --example tonic`
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tower_bearer::{
     BearerAuthLayer, BoxError, ClientCredentials, rejection, testing::AuthorizationServer,
 };
 
-/// What is kept of a call's request, should it be made once more.
+/// How many bytes of a call's messages are kept for a second attempt.
 const LIMIT: usize = 64 * 1024;
 
 #[tokio::main]
@@ -44,7 +44,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A server whose interceptor wants a token of this issuer.
+/// A server whose interceptor requires a token of this issuer.
 fn serve(issuer: Arc<AuthorizationServer>) -> Result<String, BoxError> {
     let (_, health) = tonic_health::server::health_reporter();
     let health = InterceptedService::new(health, move |request: Request<()>| {

@@ -7,8 +7,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why there is no token for a request.
 ///
-/// This is the one error of this crate. [`BearerAuth`](crate::BearerAuth) returns it inside a
-/// [`BoxError`], so a caller that wants to tell it from an error of the wrapped client downcasts:
+/// This crate has one error type. [`BearerAuth`](crate::BearerAuth) returns it inside a
+/// [`BoxError`]. A caller downcasts, to tell it from an error of the wrapped client:
 ///
 /// ```
 /// use tower_bearer::{BoxError, TokenError};
@@ -19,8 +19,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// # assert!(retry_in(&"another error".into()).is_none());
 /// ```
 ///
-/// Cloning is cheap: everyone who waited for a failed fetch gets the same error. `Display` is one
-/// clause that says what to do next; the cause, if there is one, is the [`source`](Error::source).
+/// Cloning is cheap: all callers who waited for a failed fetch get the same error. `Display` is one
+/// clause that says what to do next. The cause, if there is one, is the [`source`](Error::source).
 /// Neither holds a token, a secret or the query of a URL.
 #[derive(Clone)]
 pub struct TokenError {
@@ -53,10 +53,10 @@ pub(crate) enum Kind {
 }
 
 impl TokenError {
-    /// A refusal that asking again will not change, for fetchers to return.
+    /// A refusal by the issuer, for fetchers to return. Another attempt would get the same answer.
     ///
-    /// The cache remembers it for 1 to 5 seconds, so that a mended secret is noticed soon and
-    /// the issuer is not asked once per request meanwhile.
+    /// The cache remembers it for 1 to 5 seconds. So a corrected secret is noticed soon, and the
+    /// issuer is not asked once per request meanwhile.
     pub fn refused(source: impl Into<BoxError>) -> Self {
         let message = "the issuer refused to give a token, check the client's credentials";
         Self::new(Kind::Answer, message).with_source(source)
@@ -64,7 +64,7 @@ impl TokenError {
 
     /// A failure that may be gone at the next attempt, for fetchers to return.
     ///
-    /// Any other error type that a fetcher returns is taken as one of these.
+    /// An error of any other type that a fetcher returns counts as such a failure.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         let message = "no token could be fetched, check that the issuer can be reached";
         let mut error = Self::new(Kind::Fetch, message).with_source(source);
@@ -72,15 +72,15 @@ impl TokenError {
         error
     }
 
-    /// States how long to wait before asking again, as `Retry-After` does (RFC 9110 section
-    /// 10.2.3). The cache honours up to 5 minutes while it still has a token, else 60 seconds.
+    /// States how long to wait before the next attempt, as `Retry-After` does (RFC 9110 section
+    /// 10.2.3). The cache honours up to 5 minutes while it has a token, and up to 60 seconds otherwise.
     pub fn retry_in(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
     }
 
-    /// How long until another attempt makes sense, where that is known: what the issuer asked
-    /// for, or how long the cache will go on answering with this same failure.
+    /// How long to wait before another attempt, if that is known. It is what the issuer asked for, or how
+    /// long the cache will go on returning this failure.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -90,61 +90,62 @@ impl TokenError {
         self.inner.code.as_deref()
     }
 
-    /// The issuer's `error_description`, escaped, at most 256 characters, and with the client's
-    /// secret removed should the issuer have repeated it.
+    /// The issuer's `error_description`. It is escaped and at most 256 characters long. If the issuer
+    /// repeated the client's secret, the secret is removed.
     pub fn description(&self) -> Option<&str> {
         self.inner.description.as_deref()
     }
 
-    /// The HTTP status of the issuer's answer, if one came.
+    /// The HTTP status of the issuer's response, if there was one.
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
     }
 
-    /// The failure may be gone at the next attempt: the issuer could not be reached, took too
+    /// Whether the failure may be gone at the next attempt: the issuer could not be reached, took too
     /// long, or said so (408, 425, 429, most of 5xx, `temporarily_unavailable`).
     pub fn is_transient(&self) -> bool {
         self.inner.transient
     }
 
-    /// The issuer answered, and its answer was no. Another attempt gets the same answer until
-    /// somebody changes the client's registration or its secret.
+    /// Whether the issuer refused to give a token. Another attempt is refused too, until somebody changes the
+    /// client's registration or its secret.
     pub fn is_refused(&self) -> bool {
         self.inner.kind == Kind::Answer && !self.inner.transient
     }
 
-    /// The fetch took longer than the cache's fetch timeout.
+    /// Whether the fetch took longer than the cache's
+    /// [fetch timeout](crate::TokenCacheBuilder::fetch_timeout).
     pub fn is_timeout(&self) -> bool {
         self.inner.kind == Kind::Timeout
     }
 
-    /// The crate is set up or used in a way that cannot work: a malformed endpoint, an empty
-    /// client id, no tokio runtime, a fetcher that needs its own token.
+    /// Whether the crate is set up or used in a way that cannot work: a malformed endpoint, an empty
+    /// client id, no tokio runtime, a fetcher that waits for its own token.
     pub fn is_config(&self) -> bool {
         self.inner.kind == Kind::Config
     }
 
-    /// Going on would have sent a token or a secret over plain `http`.
+    /// Whether a token or a secret would have been sent over plain `http`. Nothing was sent.
     pub fn is_insecure(&self) -> bool {
         self.inner.kind == Kind::Insecure
     }
 
-    /// The access token is empty or has characters that a header cannot carry.
+    /// Whether the access token is empty or has characters that a header cannot carry.
     pub fn is_invalid_token(&self) -> bool {
         self.inner.kind == Kind::InvalidToken
     }
 
-    /// The issuer's answer is not a token response (RFC 6749 section 5.1).
+    /// Whether the issuer's response is not a token response (RFC 6749 section 5.1).
     pub fn is_malformed(&self) -> bool {
         self.inner.kind == Kind::Malformed
     }
 
-    /// The issuer gave a token that is not a bearer token (RFC 6749 section 7.1).
+    /// Whether the issuer returned a token that is not a bearer token (RFC 6749 section 7.1).
     pub fn is_unsupported_token_type(&self) -> bool {
         self.inner.kind == Kind::UnsupportedTokenType
     }
 
-    /// The issuer's answer is larger than the limit.
+    /// Whether the issuer's response is larger than the limit.
     pub fn is_too_large(&self) -> bool {
         self.inner.kind == Kind::TooLarge
     }

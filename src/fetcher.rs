@@ -7,12 +7,12 @@ use crate::{
 
 /// Gets a token from an issuer.
 ///
-/// [`ClientCredentials`](crate::ClientCredentials) is the one that most services want. Write your
-/// own for anything else that yields a token, or pass an async closure through [`fetch_fn`].
+/// Most services use [`ClientCredentials`](crate::ClientCredentials). For tokens from elsewhere,
+/// implement this trait, or pass an async closure to [`fetch_fn`].
 ///
-/// The cache calls it for one token at a time, in a task of its own, under a timeout. It need not
-/// remember tokens, share failures or survive cancellation. It may retry, but the cache waits
-/// between its own attempts anyway.
+/// The cache calls a fetcher for one token at a time, in a task of its own, under a timeout. A fetcher
+/// does not have to keep tokens, to share failures or to handle cancellation. It may retry; the cache
+/// waits between its own attempts in any case.
 ///
 /// ```
 /// use tower_bearer::{FetchContext, Token, TokenCache, TokenError, TokenFetcher};
@@ -31,7 +31,7 @@ use crate::{
 /// let tokens = TokenCache::new(FromFile("/var/run/token".into()));
 /// ```
 ///
-/// A [`TokenCache`](crate::TokenCache) is not a fetcher. A second cache around it would serve a
+/// A [`TokenCache`](crate::TokenCache) is not a fetcher. A second cache around it would go on using a
 /// token that the first has given up:
 ///
 /// ```compile_fail,E0277
@@ -40,7 +40,7 @@ use crate::{
 /// let more = TokenCache::new(tokens);
 /// ```
 ///
-/// Clone it to share it:
+/// To share a cache, clone it:
 ///
 /// ```
 /// # use tower_bearer::{Token, TokenCache, fetch_fn};
@@ -54,8 +54,8 @@ use crate::{
     note = "a `TokenCache` is not a fetcher: clone it to share it, it needs no second cache around it"
 )]
 pub trait TokenFetcher: Send + Sync + 'static {
-    /// What a failed fetch returns. A [`TokenError`] arrives at the caller as it is; any other
-    /// type is taken as [transient](TokenError::unavailable).
+    /// What a failed fetch returns. A [`TokenError`] reaches the caller as it is. An error of any other
+    /// type counts as [transient](TokenError::unavailable).
     type Error: Into<BoxError>;
 
     /// Gets one token.
@@ -91,8 +91,8 @@ impl FetchContext {
         self.reason
     }
 
-    /// The token that an API refused, where that is the reason. A fetcher with a cache of its own
-    /// behind it should not return this one again.
+    /// The token that an API refused, if that is the reason for the fetch. A fetcher that has a cache of its
+    /// own should not return this token again.
     pub fn rejected(&self) -> Option<&Token> {
         self.rejected.as_ref()
     }
@@ -101,11 +101,13 @@ impl FetchContext {
         Self { reason, rejected, behind }
     }
 
-    /// Marks a token request, so that the layer can tell if it is itself part of the client that
-    /// sends it, and fail at once instead of waiting for itself. Without the mark it can tell
-    /// only as long as the request stays in the task of the fetch, which a `Buffer` leaves.
+    /// Marks a token request as part of this fetch.
     ///
-    /// [`ClientCredentials`](crate::ClientCredentials) does this.
+    /// If the client that sends the token request goes through the same cache, the request would wait for
+    /// itself. The mark lets the layer see that, and the request fails at once. Without the mark the layer
+    /// sees it only if the request stays in the task of the fetch. A `Buffer` moves it to another task.
+    ///
+    /// [`ClientCredentials`](crate::ClientCredentials) marks its requests.
     pub fn mark(&self, extensions: &mut http::Extensions) {
         extensions.insert(self.behind.clone());
     }
@@ -137,8 +139,8 @@ impl FetchReason {
     }
 }
 
-/// The caches that are waiting for a fetch. It goes along with the token request as an extension,
-/// so that a request which would wait for its own outcome is found out.
+/// The caches that wait for a fetch. The token request carries it as an extension, so that a request
+/// which would wait for its own outcome can be detected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FetchesBehind(Arc<[usize]>);
 
@@ -152,7 +154,7 @@ impl FetchesBehind {
     }
 }
 
-/// Makes a [`TokenFetcher`] of an async closure.
+/// Makes a [`TokenFetcher`] from an async closure.
 ///
 /// ```
 /// use std::time::Duration;

@@ -61,8 +61,11 @@ use crate::{
 /// [depends on the policy](crate::replay). Once a second, one of these requests takes a lock and
 /// allocates a few words, to compare the clocks. The setters below say so if they add to that.
 ///
-#[doc = include_str!("docs/clients.md")]
-#[doc = include_str!("docs/stack.md")]
+/// # In the guide
+///
+/// [Clients](crate::guide::clients) has hyper, reqwest, tonic and axum.
+/// [Placing the layer](crate::guide::stack) compares the orders of layers.
+/// [Caching and failure](crate::guide::caching) has all defaults.
 #[derive(Clone, Debug)]
 pub struct BearerAuthLayer<R = CloneBody> {
     settings: Arc<SharedSettings>,

@@ -1,3 +1,23 @@
+// The README's links go to files. Of two definitions of a link the first counts, so here they go to items.
+//! [CONTRIBUTING.md]: https://docs.rs/crate/tower-bearer/latest/source/CONTRIBUTING.md
+//! [SECURITY.md]: https://docs.rs/crate/tower-bearer/latest/source/SECURITY.md
+//! [`BearerAuthLayer`]: crate::BearerAuthLayer
+//! [`NotReplayed`]: crate::NotReplayed
+//! [`TokenError`]: crate::TokenError
+//! [caching]: crate::guide::caching
+//! [clients]: crate::guide::clients
+//! [configuration]: crate::guide::configuration
+//! [getting started]: crate::guide::getting_started
+//! [guide]: crate::guide
+//! [migration]: crate::guide::migration
+//! [observability]: crate::guide::observability
+//! [performance]: crate::guide::performance
+//! [providers]: crate::guide::providers
+//! [replay]: crate::guide::replay
+//! [secrets]: crate::guide::secrets
+//! [stack]: crate::guide::stack
+//! [testing]: crate::guide::testing
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -8,6 +28,8 @@ mod client_credentials;
 mod error;
 mod fetcher;
 pub mod future;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod layer;
 mod not_replayed;
 mod observe;

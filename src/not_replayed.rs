@@ -2,8 +2,8 @@ use std::fmt;
 
 use crate::error::TokenError;
 
-/// Why a refused request was not sent once more. It is in the extensions of the refusal that the
-/// caller gets.
+/// Why a refused request was not sent once more. The layer puts it into the extensions of the response
+/// that the caller gets.
 ///
 /// ```
 /// # use tower_bearer::NotReplayed;
@@ -15,15 +15,15 @@ use crate::error::TokenError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NotReplayed {
-    /// The request's body cannot be sent again: nothing of it is kept, it is too large for what may
-    /// be kept, or it has failed. See [`replay`](crate::replay). The next request gets another token.
+    /// The request's body cannot be sent again: the [replay policy](crate::replay) keeps no bodies, the body
+    /// is larger than the policy's limit, or it has failed. The next request gets another token.
     Body,
-    /// No other token could be had.
+    /// The fetch of another token failed, with this error.
     NoToken(TokenError),
-    /// The issuer gave the refused token again.
+    /// The issuer returned the refused token again.
     SameToken,
-    /// The last tokens fetched for this reason were refused too, so the issuer is not asked again
-    /// so soon. See [`TokenCache::reject`](crate::TokenCache::reject).
+    /// The last tokens that were fetched for this reason were refused too, so the issuer is not asked again
+    /// yet. See [`TokenCache::reject`](crate::TokenCache::reject).
     Cooldown,
 }
 

@@ -1,7 +1,7 @@
-//! Was this response a refused token?
+//! Functions that decide whether a response is a refusal of the token.
 //!
-//! For [`BearerAuthLayer::rejected_when`](crate::BearerAuthLayer::rejected_when). [`unauthorized`]
-//! is the default, [`grpc`] is for tonic.
+//! They are arguments for [`BearerAuthLayer::rejected_when`](crate::BearerAuthLayer::rejected_when).
+//! [`unauthorized`] is the default, [`grpc`] is for tonic.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::challenge::bearer_error;
 
-/// What a Bearer challenge may say that another token of the same kind cannot mend.
+/// The errors of a Bearer challenge that another token of the same kind would get too.
 const NOT_THE_TOKEN: [&str; 4] = [
     "insufficient_scope",
     "invalid_request",
@@ -21,13 +21,13 @@ const NOT_THE_TOKEN: [&str; 4] = [
 /// `error` (RFC 6750 section 3.1) is `insufficient_scope`, `invalid_request`,
 /// `insufficient_claims` or `insufficient_user_authentication` (RFC 9470).
 ///
-/// A 401 with no challenge, or with one of another scheme, is a refused token: many APIs and
-/// gateways send just that. `403 Forbidden` never is (RFC 9110 section 15.5.4).
+/// A 401 without a challenge, or with a challenge of another scheme, is a refusal of the token: many APIs
+/// and gateways send just that. `403 Forbidden` never is one (RFC 9110 section 15.5.4).
 pub fn unauthorized(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && !is_contradicted(headers)
 }
 
-/// [`unauthorized`], and for gRPC also the status `UNAUTHENTICATED` (16) in the head of a response,
+/// As [`unauthorized`], and for gRPC also the status `UNAUTHENTICATED` (16) in the head of a response,
 /// which has the HTTP status 200.
 ///
 /// ```
@@ -36,14 +36,14 @@ pub fn unauthorized(status: StatusCode, headers: &HeaderMap) -> bool {
 /// let layer = BearerAuthLayer::new(tokens).rejected_when(rejection::grpc);
 /// ```
 ///
-/// A server that refuses a call at once sends its status there (the `Trailers-Only` of the gRPC over
-/// HTTP/2 protocol). Where there is a `grpc-status`, the HTTP status does not count; where there is
-/// none, it does: a proxy's 401 is a refused token too.
+/// A server that refuses a call at once sends its status in the head (`Trailers-Only` in the protocol of
+/// gRPC over HTTP/2). If there is a `grpc-status`, the HTTP status does not count. If there is none, the
+/// HTTP status counts: a proxy's 401 is a refusal of the token too.
 ///
-/// Costs each response one more look at its headers.
+/// The function looks up one more header in each response.
 ///
-/// A status in the trailers is not seen: by then the response is the caller's. So a token that is
-/// refused after a call has begun to answer is neither renewed nor the call repeated.
+/// It does not see a status in the trailers, since the caller has the response by then. So if a token is
+/// refused after the response has begun, the token is not renewed and the call is not repeated.
 pub fn grpc(status: StatusCode, headers: &HeaderMap) -> bool {
     match headers.get("grpc-status") {
         Some(status) => status == "16" && !is_contradicted(headers),
@@ -55,7 +55,7 @@ fn is_contradicted(headers: &HeaderMap) -> bool {
     bearer_error(headers).is_some_and(|error| NOT_THE_TOKEN.contains(&&*error))
 }
 
-/// How a layer decides.
+/// The function of one layer.
 #[derive(Clone)]
 pub(crate) enum Rejection {
     Unauthorized,

@@ -23,18 +23,19 @@ use crate::{
     target::Anonymous,
 };
 
-/// A layer is a middleware for [`reqwest_middleware`] too, and promises the same.
+/// The layer is a middleware for [`reqwest_middleware`], and does the same as around a tower service.
 ///
-/// A request is sent a second time if [`try_clone`](Request::try_clone) can copy it, so if its body
-/// is not a stream. A [`TokenError`] is in [`Error::Middleware`], to be downcast to.
+/// A request is sent a second time if [`Request::try_clone`] can copy it, which means that its body
+/// is not a stream. A [`TokenError`] is inside of [`Error::Middleware`], to be downcast to.
 /// [`NotReplayed`] is in the response's extensions. [`Anonymous`] opts a request out:
 /// `client.get(url).with_extension(Anonymous)`.
 ///
-/// Middleware that comes before it sees a request once, middleware that comes after it sees each
-/// attempt. reqwest follows redirects after all of them, and takes `Authorization` off when the
-/// scheme, the host or the port changes. It knows no other header as a secret, and a refusal by the
-/// origin that it was led to makes the layer send the first request once more, though it may have
-/// been accepted. Where either matters, build the client with `redirect::Policy::none()`.
+/// Middleware before the layer sees a request once. Middleware after it sees each attempt.
+///
+/// reqwest follows redirects after all middleware. It removes `Authorization` when the scheme, the host or
+/// the port changes, but not a header that was named with [`header`](BearerAuthLayer::header). If the new
+/// origin refuses the request, the layer sends the first request once more, although the first origin may
+/// have accepted it. Where either matters, build the client with `redirect::Policy::none()`.
 ///
 /// ```no_run
 /// use reqwest_middleware::ClientBuilder;
@@ -68,7 +69,7 @@ impl Middleware for BearerAuthLayer<CloneBody> {
     }
 }
 
-/// As for the default, but no request is sent a second time.
+/// As with the default policy, but no request is sent a second time.
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 #[async_trait]
 impl Middleware for BearerAuthLayer<NoReplay> {
@@ -100,7 +101,7 @@ where
     }
 }
 
-/// What the layer has to know of a request. The request itself, without its headers, goes along as
+/// The parts of a request that the layer reads. The request itself, without its headers, is passed on as
 /// the body.
 fn head(request: &mut Request, extensions: &Extensions) -> Result<http::Request<()>, Error> {
     let mut head = http::Request::new(());
@@ -125,7 +126,7 @@ fn whole(response: http::Response<Response>) -> Response {
     response
 }
 
-/// The service's errors are those of `Rest` and ours.
+/// The service returns errors of `Rest` and of this crate.
 fn ours_or_theirs(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(theirs) => *theirs,
@@ -133,7 +134,7 @@ fn ours_or_theirs(error: BoxError) -> Error {
     }
 }
 
-/// The middleware after this one, and the client.
+/// The service of the middleware after this one and of the client.
 #[derive(Clone)]
 struct Rest<'a> {
     next: Next<'a>,

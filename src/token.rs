@@ -48,8 +48,8 @@ struct Inner {
     scope: Option<Box<str>>,
 }
 
-/// Stands for a token where it is only to be told from others, which costs less than a clone: a hash
-/// with a key that is this process's own.
+/// Identifies a token, for comparison with others. It is a hash with a key of this process, and costs less
+/// than a clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 
@@ -63,8 +63,8 @@ impl TokenId {
 impl Token {
     /// A bearer token (RFC 6750 section 2.1) of unknown lifetime.
     ///
-    /// The characters allowed are those of RFC 6749 appendix A.12 but the space: `%x21-7E`. The
-    /// narrower `b64token` of RFC 6750 would shut out issuers that are in wide use.
+    /// The characters allowed are those of RFC 6749 appendix A.12 except the space: `%x21-7E`. The
+    /// narrower `b64token` of RFC 6750 would exclude issuers that are in wide use.
     ///
     /// # Errors
     ///
@@ -74,10 +74,10 @@ impl Token {
         Self::prefixed(BEARER, access_token)
     }
 
-    /// A token that APIs take with something else before it than `Bearer` and a space: `Token` and
-    /// a space, `OAuth` and a space, or nothing. The prefix is written as it is.
+    /// A token that is sent after another word than `Bearer`. The prefix is written as it is: `Token` and
+    /// a space, `OAuth` and a space, or nothing.
     ///
-    /// A header other than `Authorization` is the layer's matter:
+    /// To send it in a header other than `Authorization`, call
     /// [`BearerAuthLayer::header`](crate::BearerAuthLayer::header).
     ///
     /// ```
@@ -118,19 +118,19 @@ impl Token {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// States how long the token is good for, counted from just before it was asked for, as
-    /// `expires_in` does (RFC 6749 section 5.1).
+    /// States how long the token is good for, as `expires_in` does (RFC 6749 section 5.1). The time counts
+    /// from just before the fetch of the token began.
     ///
-    /// Zero means that the token serves those who are waiting for it and is then forgotten.
-    /// [`Duration::MAX`] means that it does not expire. Without a call the lifetime is unknown
-    /// and the cache's default applies.
+    /// With zero, the token goes to the callers who wait for it and is then forgotten. With
+    /// [`Duration::MAX`] it does not expire. Without this call the lifetime is unknown, and the cache's
+    /// [default](crate::TokenCacheBuilder::default_lifetime) applies.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         Arc::make_mut(&mut self.inner).lifetime = Some(lifetime);
         self
     }
 
-    /// States the scope that was granted (RFC 6749 section 3.3). It is for callers to read; the
-    /// crate does not act on it.
+    /// States the scope that was granted (RFC 6749 section 3.3). Callers may read it. The crate does not
+    /// act on it.
     pub fn scope(mut self, scope: &str) -> Self {
         Arc::make_mut(&mut self.inner).scope = Some(scope.into());
         self
@@ -157,8 +157,8 @@ impl Token {
         copies.get_or_init(|| own_copy(header))
     }
 
-    /// The access token itself, for protocols that do not carry it in an HTTP header. It is a
-    /// secret: keep it out of logs.
+    /// The access token without the prefix, for protocols that do not carry it in an HTTP header. The token
+    /// is a secret: keep it out of logs.
     pub fn expose(&self) -> &str {
         let value = self.inner.header.to_str().unwrap_or_default();
         value.get(self.inner.prefix..).unwrap_or_default()

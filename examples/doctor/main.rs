@@ -1,7 +1,7 @@
-//! Asks a token endpoint for a token, and says what came back, what was unusual about it and how
-//! to write that down.
+//! Asks a token endpoint for a token. Prints the response, what is unusual about it, and the builder
+//! calls and the TOML for it.
 //!
-//! `cargo run --all-features --example doctor -- --demo` asks one on this machine.
+//! `cargo run --all-features --example doctor -- --demo` asks an issuer on this machine.
 
 #![expect(unreachable_pub, reason = "an example exports nothing")]
 
@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether there was a token.
+/// Returns whether the issuer gave a token.
 async fn examine(args: Args) -> Result<bool, BoxError> {
     if let Some(path) = &args.config {
         let config = toml::from_str(&std::fs::read_to_string(path)?)
@@ -73,7 +73,7 @@ async fn examine(args: Args) -> Result<bool, BoxError> {
 
 async fn try_out(recipe: &Recipe, secret: &str) -> Result<Result<(), TokenError>, BoxError> {
     println!("\n== {}", recipe.method());
-    // Errors of serde may show what they are about.
+    // An error of serde may show the value that it is about.
     let config = serde_json::from_value(recipe.value(secret))
         .map_err(|_| "an option is not one of the configuration")?;
     let outcome = attempt(&config, secret).await?;

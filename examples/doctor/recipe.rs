@@ -1,4 +1,4 @@
-/// The fields of a configuration, the secret left out.
+/// The fields of a configuration, without the secret.
 #[derive(Clone)]
 pub struct Recipe {
     pub fields: Vec<(String, String)>,
@@ -18,7 +18,7 @@ impl Recipe {
         lines.join("\n")
     }
 
-    /// What the configuration says, with the secret.
+    /// The configuration, with the secret.
     pub fn value(&self, secret: &str) -> serde_json::Value {
         let mut config = serde_json::Map::new();
         for (name, value) in &self.fields {
@@ -72,7 +72,7 @@ impl Recipe {
         self.field("token_endpoint_auth_method").unwrap_or("client_secret_basic")
     }
 
-    /// The same, with the secret sent in another way.
+    /// The same configuration with another `token_endpoint_auth_method`.
     pub fn by(&self, method: &str) -> Self {
         let mut other = self.clone();
         other.fields.retain(|(name, _)| name != "token_endpoint_auth_method");
@@ -89,7 +89,7 @@ impl Recipe {
     }
 }
 
-/// A text as JSON, TOML and, for what is printable, Rust have it.
+/// A text as a literal of JSON and TOML, and of Rust if all characters are printable.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

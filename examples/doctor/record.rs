@@ -18,7 +18,7 @@ use tower_bearer::BoxError;
 
 const LIMIT: usize = 1024 * 1024;
 
-/// An HTTP client that keeps what was asked and what came back.
+/// An HTTP client that records each request and its response.
 #[derive(Clone)]
 pub struct Recorder {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,

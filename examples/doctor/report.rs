@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use crate::record::Exchange;
 
-/// Members whose text is no secret.
+/// The members of a token response whose value is not a secret.
 const SHOWN: [&str; 6] =
     ["token_type", "expires_in", "scope", "error", "error_description", "error_uri"];
 
-/// What came back, without what is secret.
+/// Prints the response without its secrets.
 pub fn show(exchange: &Exchange, secret: &str) {
     let (head, body) = (&exchange.answer, exchange.answer.body());
     println!("  {} -> {}", exchange.asked, head.status());
@@ -46,7 +46,7 @@ fn clean(text: &str, secret: &str) -> String {
     text.chars().flat_map(char::escape_debug).take(300).collect()
 }
 
-/// What is not as RFC 6749 and RFC 6750 have it, or worth knowing.
+/// Returns what differs from RFC 6749 and RFC 6750, and what else is worth knowing.
 pub fn unusual(exchange: &Exchange) -> Vec<String> {
     let answer = &exchange.answer;
     let mut notes = Vec::new();
@@ -112,7 +112,7 @@ fn skew(exchange: &Exchange) -> Option<String> {
         .then(|| format!("this machine's clock is {seconds} s {ahead} the issuer's"))
 }
 
-/// The access token of an answer.
+/// The access token in a response.
 pub fn access_token(exchange: &Exchange) -> Option<String> {
     let value: Value = serde_json::from_slice(exchange.answer.body()).ok()?;
     Some(value.get("access_token")?.as_str()?.to_owned())

@@ -45,7 +45,8 @@ const STARTS: usize = 3;
 /// Nothing runs while nobody asks: the cache has no task of its own but the fetch under way,
 /// which ends with the last clone.
 ///
-#[doc = include_str!("../docs/observability.md")]
+/// The guide says [when a token is fetched](crate::guide::caching), and lists the
+/// [spans, events and metrics](crate::guide::observability).
 #[derive(Clone)]
 pub struct TokenCache {
     shared: Arc<Shared>,

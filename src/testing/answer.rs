@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// What a server under test is told to do with a request, in place of its normal answer.
+/// A scripted answer, which a server gives to a request instead of its normal one.
 ///
 /// ```
 /// use http::{StatusCode, header};
@@ -55,14 +55,14 @@ impl Answer {
         Self { ending: Ending::CutInBody, ..Self::status(StatusCode::OK).body("{") }
     }
 
-    /// Adds a header; one that is there already stays. `Content-Length` follows from the body,
-    /// whatever is given here.
+    /// Adds a header. A header of the same name that is there already stays. `Content-Length` follows from
+    /// the body, whatever is given here.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// Replaces the body. It brings no `Content-Type`.
+    /// Replaces the body. `Content-Type` is not set.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self

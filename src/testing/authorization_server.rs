@@ -8,12 +8,12 @@ use crate::testing::{
 
 const TOKEN_PATH: &str = "/oauth/token";
 
-/// An OAuth 2.0 authorization server with a token endpoint and nothing else.
+/// An OAuth 2.0 authorization server that has a token endpoint and nothing else.
 ///
-/// It answers any grant with a new opaque token, `expires_in` and, if one was asked for, the
-/// scope. A request without `grant_type` is refused with `invalid_request`, a scope that breaks
-/// the grammar of RFC 6749 section 3.3 with `invalid_scope`. Parameters may come in the body, as
-/// a form, or in the query. Other paths answer 404.
+/// It answers any grant with a new opaque token, `expires_in` and, if the request has one, the
+/// scope. It refuses a request without `grant_type` with `invalid_request`, and a scope that breaks
+/// the grammar of RFC 6749 section 3.3 with `invalid_scope`. Parameters may be in the body, as
+/// a form, or in the query. It answers 404 for other paths.
 ///
 /// Dropping it stops the server and closes its connections.
 pub struct AuthorizationServer {
@@ -27,7 +27,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     ///
-    /// If no port can be had.
+    /// If no port is free.
     ///
     /// # Panics
     ///
@@ -56,10 +56,10 @@ impl AuthorizationServer {
 
     /// Registers a client, or gives it another secret.
     ///
-    /// Anyone gets tokens until the first call; from then on only registered clients do, and
-    /// others are refused with `invalid_client` (RFC 6749 section 5.2). Credentials are looked for
+    /// Until the first call, every client gets tokens. From then on only registered clients do, and
+    /// others are refused with `invalid_client` (RFC 6749 section 5.2). The server looks for credentials
     /// in `Authorization: Basic`, form-encoded or raw, then as `client_id` and `client_secret` in
-    /// the body, then in the query; the first place that has any decides.
+    /// the body, then in the query. The first place that has credentials decides.
     pub fn client(&self, id: &str, secret: &str) {
         self.issuer.client(id, secret);
     }
@@ -79,21 +79,20 @@ impl AuthorizationServer {
         self.endpoint.latency(latency);
     }
 
-    /// Hands out the latest token, to every client, until it expires or is revoked, with what is
-    /// left of its lifetime as `expires_in`. Some issuers do so; by default each request gets a
-    /// token of its own.
+    /// Returns the latest token, to every client, until it expires or is revoked. `expires_in` is what
+    /// remains of its lifetime. Some issuers do so. By default each request gets a token of its own.
     pub fn same_token_until_expiry(&self) {
         self.issuer.same_token_until_expiry();
     }
 
-    /// Answers one token request with this. Further calls queue up for the requests after it, in
-    /// the order of their arrival.
+    /// Gives this answer to the next token request. The answers of several calls are given to the
+    /// requests in the order of their arrival.
     pub fn answer_next(&self, answer: Answer) {
         self.endpoint.answer_next(answer);
     }
 
-    /// Answers every token request with this, once nothing from
-    /// [`answer_next`](Self::answer_next) is left, until [`answer_normally`](Self::answer_normally).
+    /// Gives this answer to every token request, until [`answer_normally`](Self::answer_normally). Answers
+    /// from [`answer_next`](Self::answer_next) come first.
     pub fn answer_always(&self, answer: Answer) {
         self.endpoint.answer_always(answer);
     }
@@ -118,13 +117,13 @@ impl AuthorizationServer {
         self.issuer.is_active(access_token)
     }
 
-    /// All token requests so far, in the order of their arrival, whatever the answer. One is in
-    /// here as soon as its body has been read, before [`latency`](Self::latency) is over.
+    /// All token requests so far, in the order of their arrival, whatever the answer. A request is
+    /// listed as soon as its body has been read, before [`latency`](Self::latency) is over.
     pub fn requests(&self) -> Vec<Received> {
         self.endpoint.requests()
     }
 
-    /// How many different tokens were handed out. Scripted answers do not count.
+    /// How many different tokens the server has issued. Scripted answers do not count.
     pub fn tokens_issued(&self) -> usize {
         self.issuer.tokens_issued()
     }

@@ -5,7 +5,7 @@ use http::header;
 
 use crate::testing::received::Received;
 
-/// The clients that get tokens: anyone until the first is registered.
+/// The clients that get tokens: every client, until the first is registered.
 #[derive(Default)]
 pub(super) struct Clients {
     secrets: HashMap<String, String>,
@@ -24,7 +24,8 @@ impl Clients {
     }
 }
 
-/// The readings of the credentials in the first place that has any: `Authorization`, body, query.
+/// The credentials in the first place that has any: `Authorization`, body, query. There are several if they
+/// can be decoded in several ways.
 fn presented(request: &Received) -> Vec<(String, String)> {
     if let Some(value) = request.headers.get(header::AUTHORIZATION) {
         return value.to_str().map(basic).unwrap_or_default();
@@ -32,8 +33,8 @@ fn presented(request: &Received) -> Vec<(String, String)> {
     pair(&request.form()).or_else(|| pair(&request.query())).into_iter().collect()
 }
 
-/// Clients differ on whether to form-encode first, as RFC 6749 section 2.3.1 asks: both readings
-/// count.
+/// Some clients form-encode id and secret first, as RFC 6749 section 2.3.1 says, and some do not. Both are
+/// accepted.
 fn basic(authorization: &str) -> Vec<(String, String)> {
     let userinfo = authorization
         .split_once(' ')

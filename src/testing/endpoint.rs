@@ -6,7 +6,7 @@ use std::{
 
 use crate::testing::{answer::Answer, received::Received};
 
-/// What one endpoint has received and what it is told to answer. Clones share it.
+/// The requests of one endpoint, and its scripted answers. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Endpoint {
     state: Arc<Mutex<State>>,

@@ -14,7 +14,7 @@ use crate::testing::{
     tokens::{Reuse, Tokens},
 };
 
-/// Who may have tokens and which ones are good. Clones share it.
+/// The registered clients and the tokens that were issued. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Issuer {
     state: Arc<Mutex<State>>,
@@ -98,7 +98,7 @@ fn parameter(request: &Received, name: &str) -> Option<String> {
     parameters.filter(|(_, value)| !value.is_empty()).find(|(key, _)| key == name).map(|(_, v)| v)
 }
 
-/// RFC 6749 section 3.3. What passes needs no escape in JSON.
+/// RFC 6749 section 3.3. A scope that passes needs no escape in JSON.
 fn is_scope(scope: &str) -> bool {
     scope.bytes().all(|byte| matches!(byte, b' ' | 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }

@@ -1,14 +1,16 @@
 //! An authorization server and a protected API on loopback, for tests of your own client stack.
 //!
-//! Both speak real HTTP/1.1 on `127.0.0.1`, on a port that the system picks, inside the tokio
-//! runtime that starts them, and stop when they are dropped. Left alone they behave as servers
-//! should: [`AuthorizationServer`] hands out tokens, [`ProtectedApi`] takes the active ones and
-//! answers 401 to the rest. A test then scripts what goes wrong: a revoked token, a slow issuer,
-//! an [`Answer`] of its own, a connection that breaks half-way. Both keep what they
-//! [`Received`], so the test can look at what was sent.
+//! Both speak real HTTP/1.1 on `127.0.0.1`, on a port that the system chooses. They run in the tokio
+//! runtime that starts them, and stop when they are dropped.
 //!
-//! There is no TLS, no limit on the size of a request, and nothing here is fit to guard a real
-//! service.
+//! By default they behave as servers should: [`AuthorizationServer`] issues tokens, [`ProtectedApi`]
+//! accepts the active ones and answers 401 otherwise. A test scripts what goes wrong: a revoked token, a
+//! slow issuer, an [`Answer`] of its own, a connection that breaks. Both record each request that they
+//! [`Received`], so that the test can check what was sent.
+//!
+//! There is no TLS and no limit on the size of a request. The servers are not fit to guard a real service.
+//!
+//! The guide has [a page on testing](crate::guide::testing).
 //!
 //! ```
 //! use bytes::Bytes;

@@ -10,7 +10,7 @@ use crate::testing::{
 const NO_TOKEN: &str = r#"Bearer realm="testing""#;
 const INVALID_TOKEN: &str = r#"Bearer realm="testing", error="invalid_token""#;
 
-/// An API that wants an active token of one [`AuthorizationServer`], at any path and for any
+/// An API that requires an active token of one [`AuthorizationServer`], at any path and for any
 /// method.
 ///
 /// A request with exactly one `Authorization` value, `Bearer` and an active token, gets 200 and
@@ -24,12 +24,12 @@ pub struct ProtectedApi {
 }
 
 impl ProtectedApi {
-    /// Starts an API on a free port of `127.0.0.1`, in the current tokio runtime. It shares what
-    /// the issuer knows of its tokens, and goes on knowing it when the issuer is dropped.
+    /// Starts an API on a free port of `127.0.0.1`, in the current tokio runtime. It shares the list of
+    /// active tokens with the issuer, and keeps it when the issuer is dropped.
     ///
     /// # Errors
     ///
-    /// If no port can be had.
+    /// If no port is free.
     ///
     /// # Panics
     ///
@@ -52,7 +52,7 @@ impl ProtectedApi {
     }
 
     /// Answers every request 401 with `error="invalid_token"`, even one with an active token,
-    /// until [`answer_normally`](Self::answer_normally). Stands for
+    /// until [`answer_normally`](Self::answer_normally). It is the same as
     /// [`answer_always`](Self::answer_always) with that answer.
     pub fn reject_everything(&self) {
         self.answer_always(unauthorized(INVALID_TOKEN));
@@ -63,14 +63,14 @@ impl ProtectedApi {
         self.endpoint.latency(latency);
     }
 
-    /// Answers one request with this, whatever token it carries. Further calls queue up for the
-    /// requests after it, in the order of their arrival.
+    /// Gives this answer to the next request, whatever token it carries. The answers of several calls are
+    /// given to the requests in the order of their arrival.
     pub fn answer_next(&self, answer: Answer) {
         self.endpoint.answer_next(answer);
     }
 
-    /// Answers every request with this, once nothing from [`answer_next`](Self::answer_next) is
-    /// left, until [`answer_normally`](Self::answer_normally).
+    /// Gives this answer to every request, until [`answer_normally`](Self::answer_normally). Answers from
+    /// [`answer_next`](Self::answer_next) come first.
     pub fn answer_always(&self, answer: Answer) {
         self.endpoint.answer_always(answer);
     }
@@ -81,7 +81,7 @@ impl ProtectedApi {
         self.endpoint.answer_normally();
     }
 
-    /// All requests so far, in the order of their arrival, whatever the answer. One is in here as
+    /// All requests so far, in the order of their arrival, whatever the answer. A request is listed as
     /// soon as its body has been read, before [`latency`](Self::latency) is over.
     pub fn requests(&self) -> Vec<Received> {
         self.endpoint.requests()

@@ -3,16 +3,16 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, Version, header};
 
-/// A request as it arrived, its body read to the end.
+/// A request as it arrived, with its complete body.
 ///
-/// It holds tokens and secrets as they were sent. `Debug` shows none: neither the query, nor
-/// header values, nor the body.
+/// It holds tokens and secrets as they were sent. `Debug` shows none of them: it leaves out the query,
+/// the values of the headers and the body.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Received {
     /// The method.
     pub method: Method,
-    /// The request target as it stood on the request line, usually path and query.
+    /// The request target of the request line, usually path and query.
     pub uri: Uri,
     /// The version of HTTP.
     pub version: Version,
@@ -28,7 +28,7 @@ impl Received {
         form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
-    /// The parameters of the query; empty if there is none.
+    /// The parameters of the query. Empty if there is no query.
     pub fn query(&self) -> Vec<(String, String)> {
         let query = self.uri.query().unwrap_or_default();
         form_urlencoded::parse(query.as_bytes()).into_owned().collect()

@@ -2,7 +2,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// The access tokens handed out. No clock: `now` comes in.
+/// The access tokens that were issued. It reads no clock: `now` is an argument.
 pub(super) struct Tokens {
     pub(super) lifetime: Duration,
     pub(super) reuse: Reuse,

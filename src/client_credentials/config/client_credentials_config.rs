@@ -21,9 +21,10 @@ use crate::{
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-#[doc = include_str!("../../docs/configuration.md")]
+/// A token request as a file or the environment describes it.
 ///
-#[doc = include_str!("../../docs/providers.md")]
+/// Any serde loader will do. The guide lists [the fields](crate::guide::configuration), and has
+/// [the TOML for many providers](crate::guide::providers). `Debug` shows no value.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCredentialsConfig {
