@@ -32,7 +32,7 @@ bench *args:
 fuzz:
     .ci/run fuzz
 
-# Runs the tests against an authorization server that others wrote.
+# Runs the tests against oidc-provider.
 interop:
     .ci/run interop
 
