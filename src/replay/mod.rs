@@ -81,6 +81,7 @@ pub trait Replay<B>: Sealed<B> {}
 /// check(BearerAuthLayer::new(tokens).buffered(64 * 1024, Body::new).layer(client));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct CloneBody;
 
 // Without this the compiler says that `B: Clone` is missing, and not what else there is.
@@ -227,6 +228,7 @@ impl<F> fmt::Debug for Buffered<F> {
 /// request. Works with any body and costs nothing: no part of the request is cloned, nor the inner
 /// service.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct NoReplay;
 
 impl<B> Replay<B> for NoReplay {}
