@@ -27,8 +27,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) type Outcome = Result<Token, TokenError>;
 
-/// What a fetch is for, for those who watch.
-pub(super) struct Errand {
+/// The labels of a fetch in spans, events and metrics.
+pub(super) struct FetchLabels {
     pub(super) name: Name,
     pub(super) reason: FetchReason,
 }
@@ -48,14 +48,14 @@ impl Flight {
         runtime: &Handle,
         number: u64,
         deadline: Instant,
-        errand: Errand,
+        labels: FetchLabels,
         fetch: impl Future<Output = Outcome> + Send + 'static,
         land: impl FnOnce(&Outcome) + Send + 'static,
     ) -> Self {
         let (landed, outcome) = watch::channel(None);
         let task = runtime.spawn(async move {
             let started = Instant::now();
-            let observed = observe::Fetch::start(&errand.name, errand.reason);
+            let observed = observe::Fetch::start(&labels.name, labels.reason);
             let outcome = observed.run(caught(fetch)).await;
             let ended = observed.end(&outcome, started.elapsed());
             land(&outcome);

@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 
 pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
-use self::shared::{Look, Recourse, Shared};
+use self::shared::{Lookup, Replacement, Shared};
 use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
@@ -132,10 +132,10 @@ impl TokenCache {
     pub(crate) async fn acquire(self) -> Result<Token, TokenError> {
         let mut last = None;
         for _ in 0..STARTS {
-            let (flying, fallback) = match self.shared.look() {
-                Look::Use(token) => return Ok(token),
-                Look::Wait(flying, fallback) => (flying, fallback),
-                Look::Fail(error) => return Err(error),
+            let (flying, fallback) = match self.shared.look_up() {
+                Lookup::Use(token) => return Ok(token),
+                Lookup::Wait(flying, fallback) => (flying, fallback),
+                Lookup::Fail(error) => return Err(error),
             };
             last = fallback;
             match flying.await {
@@ -188,11 +188,11 @@ impl TokenCache {
 
     async fn replacement(&self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {
         for _ in 0..STARTS {
-            let flying = match self.shared.recourse(refused, by) {
-                Recourse::Use(token) => return Ok(token),
-                Recourse::Wait(flying) => flying,
-                Recourse::Cooldown => return Err(NotReplayed::Cooldown),
-                Recourse::Fail(error) => return Err(NotReplayed::NoToken(error)),
+            let flying = match self.shared.replacement(refused, by) {
+                Replacement::Use(token) => return Ok(token),
+                Replacement::Wait(flying) => flying,
+                Replacement::Cooldown => return Err(NotReplayed::Cooldown),
+                Replacement::Fail(error) => return Err(NotReplayed::NoToken(error)),
             };
             match flying.await {
                 Some(Ok(token)) if token.id() == refused => return Err(NotReplayed::SameToken),

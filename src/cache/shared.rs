@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, time::Instant};
 use super::{
     cooldown::Source,
     entry::{Entry, Moment, Settled},
-    flight::{Errand, Flight, Outcome},
+    flight::{FetchLabels, Flight, Outcome},
     schedule::{FOREVER, Phase, Policy, Windows},
     state::{State, Step},
 };
@@ -45,23 +45,23 @@ pub(super) struct Shared {
 }
 
 /// What there is for a caller.
-pub(super) enum Look {
+pub(super) enum Lookup {
     Use(Token),
-    Wait(Flying, Option<Arc<Entry>>),
+    Wait(PendingOutcome, Option<Arc<Entry>>),
     Fail(TokenError),
 }
 
 /// What there is for a caller whose token was refused.
-pub(super) enum Recourse {
+pub(super) enum Replacement {
     Use(Token),
-    Wait(Flying),
+    Wait(PendingOutcome),
     /// The issuer is not asked again so soon.
     Cooldown,
     Fail(TokenError),
 }
 
 /// The outcome of a fetch that is under way, or `None` if the fetch is lost.
-pub(super) type Flying = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
+pub(super) type PendingOutcome = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
 impl Shared {
     pub(super) fn new(
@@ -117,9 +117,9 @@ impl Shared {
     }
 
     /// The token, or the fetch to wait for, which is started if need be.
-    pub(super) fn look(self: &Arc<Self>) -> Look {
+    pub(super) fn look_up(self: &Arc<Self>) -> Lookup {
         if let Some(token) = self.at_once() {
-            return Look::Use(token);
+            return Lookup::Use(token);
         }
         let now = self.now();
         let runtime = match self.runtime() {
@@ -127,23 +127,23 @@ impl Shared {
             Err(error) => {
                 let current = self.lock().current.clone();
                 let kept = self.fallback(current);
-                return kept.map_or(Look::Fail(error), Look::Use);
+                return kept.map_or(Lookup::Fail(error), Lookup::Use);
             }
         };
         let mut state = self.lock();
         match state.step(now) {
             Step::Use(entry) | Step::Keep(entry) | Step::Refresh(entry, _) => {
-                Look::Use(entry.token.clone())
+                Lookup::Use(entry.token.clone())
             }
             Step::Wait(reason, fallback) => {
-                Look::Wait(self.join(&mut state, &runtime, reason, now), fallback)
+                Lookup::Wait(self.join(&mut state, &runtime, reason, now), fallback)
             }
-            Step::Fail(error) => Look::Fail(error),
+            Step::Fail(error) => Lookup::Fail(error),
         }
     }
 
     /// The token that takes the place of a refused one.
-    pub(super) fn recourse(self: &Arc<Self>, refused: TokenId, by: Source) -> Recourse {
+    pub(super) fn replacement(self: &Arc<Self>, refused: TokenId, by: Source) -> Replacement {
         let now = self.now();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
@@ -152,22 +152,22 @@ impl Shared {
                 // If this very source has refused the newer one as well, a better is on its way.
                 let is_usable = entry.phase(now) != Phase::Expired;
                 if is_usable && (state.suspect != Some(by) || !flying) {
-                    return Recourse::Use(entry.token.clone());
+                    return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
                 self.suspect(&mut state, by);
             } else if !flying {
-                return Recourse::Cooldown;
+                return Replacement::Cooldown;
             }
         }
         if let Some(error) = state.remembered(now.monotonic).filter(|_| !flying) {
-            return Recourse::Fail(error);
+            return Replacement::Fail(error);
         }
         match self.runtime() {
             Ok(runtime) => {
-                Recourse::Wait(self.join(&mut state, &runtime, FetchReason::Rejected, now))
+                Replacement::Wait(self.join(&mut state, &runtime, FetchReason::Rejected, now))
             }
-            Err(error) => Recourse::Fail(error),
+            Err(error) => Replacement::Fail(error),
         }
     }
 
@@ -222,7 +222,7 @@ impl Shared {
         runtime: &Handle,
         reason: FetchReason,
         now: Moment,
-    ) -> Flying {
+    ) -> PendingOutcome {
         if !state.is_flying(now.monotonic) {
             self.launch(state, runtime, reason, now);
         }
@@ -268,8 +268,8 @@ impl Shared {
         };
         let deadline = began.monotonic + timeout;
         let fetch = FETCHES.scope(behind, fetch);
-        let errand = Errand { name: self.name.clone(), reason };
-        state.flight = Some(Flight::launch(runtime, number, deadline, errand, fetch, land));
+        let labels = FetchLabels { name: self.name.clone(), reason };
+        state.flight = Some(Flight::launch(runtime, number, deadline, labels, fetch, land));
     }
 
     fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
