@@ -50,6 +50,7 @@ pub(crate) enum Kind {
     Answer,
     Fetch,
     Timeout,
+    Selection,
 }
 
 impl TokenError {
@@ -190,6 +191,17 @@ impl TokenError {
              cache's fetch timeout"
         );
         Self::new(Kind::Timeout, message)
+    }
+
+    /// What the user's function returned that was to select a token, or to make a cache for it.
+    pub(crate) fn selecting(error: BoxError) -> Self {
+        match error.downcast::<TokenError>() {
+            Ok(error) => *error,
+            Err(error) => {
+                let message = "no token could be selected for this request, the source says why";
+                Self::new(Kind::Selection, message).with_source(error)
+            }
+        }
     }
 
     /// What a fetcher returned, which may well be one of ours already.

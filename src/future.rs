@@ -16,7 +16,7 @@ use crate::{
     error::{BoxError, TokenError},
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
-    settings::ThreadSettings,
+    settings::RequestSettings,
     token::{Token, TokenId},
 };
 
@@ -70,7 +70,7 @@ type Wait<E> = Pin<Box<dyn Future<Output = Result<Token, E>> + Send>>;
 
 /// A request on its way to the inner service.
 pub(crate) struct Unsent<S, B> {
-    pub(crate) settings: ThreadSettings,
+    pub(crate) settings: RequestSettings,
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) turn: Turn<RequestCopy<B>>,
@@ -80,14 +80,14 @@ pub(crate) struct Unsent<S, B> {
 
 /// What a request leaves behind that the inner service has.
 pub(crate) struct Sent<S, B> {
-    pub(crate) settings: ThreadSettings,
+    pub(crate) settings: RequestSettings,
     pub(crate) token: TokenId,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
 }
 
 /// A request that was refused and may be sent once more, if there is another token.
 pub(crate) struct Refused<S, B> {
-    settings: ThreadSettings,
+    settings: RequestSettings,
     service: S,
     copy: RequestCopy<B>,
     source: Source,
@@ -117,7 +117,7 @@ impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
 
 impl<S, B, F, Res> State<S, B, F, Res> {
     fn acquiring(unsent: Box<Unsent<S, B>>) -> Self {
-        let token = Box::pin(unsent.settings.tokens.clone().acquire());
+        let token = Box::pin(unsent.settings.tokens().clone().acquire());
         Self::Acquiring { token, unsent: Some(unsent) }
     }
 
@@ -178,7 +178,7 @@ where
                     match sent.take().expect(ENDED).judge(response, refused) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
                         Judgement::Refusal(response, token, refused) => {
-                            let tokens = refused.settings.tokens.clone();
+                            let tokens = refused.settings.tokens().clone();
                             State::Replacing {
                                 token: Box::pin(tokens.replace(token, refused.source)),
                                 refusal: Some(response),
@@ -225,7 +225,7 @@ impl<S, B> Unsent<S, B> {
         if !waited {
             return Renewal::Send(token, self);
         }
-        let tokens = &self.settings.tokens;
+        let tokens = &self.settings.tokens();
         if let Turn::Second(_) = self.turn {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
@@ -265,7 +265,7 @@ impl<S, B> Sent<S, B> {
     /// Whether the token was refused, if anything follows from that.
     #[inline]
     fn verdict<RB>(&self, response: &Response<RB>) -> Option<bool> {
-        let refused = self.settings.rejection.is_in(response.status(), response.headers());
+        let refused = self.settings.rejection().is_in(response.status(), response.headers());
         (refused || matches!(self.turn, Turn::Second(_))).then_some(refused)
     }
 
@@ -274,14 +274,14 @@ impl<S, B> Sent<S, B> {
         let (service, copy) = match turn {
             Turn::First(Some(first)) => first,
             Turn::First(None) => {
-                let why = settings.tokens.not_replayed(token, settings.source(None));
+                let why = settings.tokens().not_replayed(token, settings.source(None));
                 return Judgement::Answer(not_replayed(response, why));
             }
             Turn::Second(source) => {
                 if refused {
-                    settings.tokens.refused_again(token, source);
+                    settings.tokens().refused_again(token, source);
                 } else if !says_nothing(&response) {
-                    settings.tokens.accepted(token, source);
+                    settings.tokens().accepted(token, source);
                 }
                 return Judgement::Answer(response);
             }
@@ -291,7 +291,7 @@ impl<S, B> Sent<S, B> {
             let refused = Refused { settings, service, copy, source };
             Judgement::Refusal(response, token, Box::new(refused))
         } else {
-            let why = settings.tokens.not_replayed(token, source);
+            let why = settings.tokens().not_replayed(token, source);
             Judgement::Answer(not_replayed(response, why))
         }
     }

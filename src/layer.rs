@@ -5,12 +5,13 @@ use tower_layer::Layer;
 
 use crate::{
     cache::TokenCache,
-    error::TokenError,
+    error::{BoxError, TokenError},
     rejection::Rejection,
     replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
     settings::{Settings, SharedSettings},
     target::Origin,
+    tokens::{RequestHead, Selector},
 };
 
 /// Sends a bearer token with every request of an HTTP client, and heals a refused token.
@@ -76,6 +77,51 @@ impl BearerAuthLayer {
     /// Attaches tokens from this cache, or from a cache made over this fetcher.
     pub fn new(tokens: impl Into<TokenCache>) -> Self {
         let settings = SharedSettings::new(Settings::new(tokens.into()));
+        Self { settings: Arc::new(settings), replay: CloneBody }
+    }
+
+    /// Attaches a token that `select` chooses for each request: one for each audience behind a gateway,
+    /// each tenant, each scope.
+    ///
+    /// `select` gets the request without its body. It returns
+    ///
+    /// - the [`TokenCache`] that the token comes from, in both attempts,
+    /// - `None` for a request that is sent as it is, without a token,
+    /// - or an error, which the caller gets. Nothing is sent.
+    ///
+    /// It is called once for each request, and not for one that passes through anyway: one with an
+    /// `Authorization` of its own, with the extension [`Anonymous`](crate::Anonymous), or to an origin that
+    /// [`only_for`](Self::only_for) does not name. It is called within `call`, so it must not block.
+    ///
+    /// `TokenCaches`, with the feature `token-caches`, makes and keeps a cache for each key.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use tower_bearer::{BearerAuthLayer, Token, TokenCache, fetch_fn};
+    ///
+    /// let orders = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
+    /// let users = TokenCache::new(fetch_fn(async |_| Token::bearer("def")));
+    ///
+    /// let layer = BearerAuthLayer::select(move |head| {
+    ///     Ok::<_, Infallible>(match head.uri.path().split('/').nth(1) {
+    ///         Some("orders") => Some(orders.clone()),
+    ///         Some("users") => Some(users.clone()),
+    ///         _ => None,
+    ///     })
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of `select` reaches the caller as a [`TokenError`] that
+    /// [`is_selection`](TokenError::is_selection), with the error as its source. One that is a `TokenError`
+    /// reaches it as it is. If `select` panics, that request fails in the same way.
+    pub fn select<F, E>(select: F) -> Self
+    where
+        F: Fn(RequestHead<'_>) -> Result<Option<TokenCache>, E> + Send + Sync + 'static,
+        E: Into<BoxError>,
+    {
+        let settings = SharedSettings::new(Settings::selecting(Selector::new(select)));
         Self { settings: Arc::new(settings), replay: CloneBody }
     }
 }

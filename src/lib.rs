@@ -45,6 +45,7 @@ mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod tokens;
 
 #[cfg(feature = "config")]
 pub use crate::client_credentials::ClientCredentialsConfig;
@@ -54,6 +55,8 @@ pub use crate::client_credentials::{
 };
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
+#[cfg(feature = "token-caches")]
+pub use crate::tokens::TokenCaches;
 pub use crate::{
     cache::{TokenCache, TokenCacheBuilder},
     error::{BoxError, TokenError},
@@ -63,4 +66,5 @@ pub use crate::{
     service::BearerAuth,
     target::Anonymous,
     token::Token,
+    tokens::RequestHead,
 };

@@ -13,7 +13,7 @@ use crate::{
     future::{ResponseFuture, Sent, Turn, Unsent},
     replay::{CloneBody, Keep, Replay},
     request_copy::RequestCopy,
-    settings::SharedSettings,
+    settings::{RequestSettings, SharedSettings},
     target::Admission,
 };
 
@@ -79,12 +79,18 @@ where
             }
             Admission::Refuse(error) => return self.refuse(error),
         }
+        let selected = match settings.selector.as_ref().map(|selector| selector.select(&request)) {
+            None => None,
+            Some(Ok(Some(tokens))) => Some(tokens),
+            Some(Ok(None)) => return ResponseFuture::calling(self.inner.call(request), None),
+            Some(Err(error)) => return self.refuse(error),
+        };
+        let settings = RequestSettings::new(settings, selected);
         if let Some(fetches) = request.extensions().get::<FetchesBehind>() {
-            if settings.tokens.waits_for(fetches) {
+            if settings.tokens().waits_for(fetches) {
                 return self.refuse(TokenError::behind_itself());
             }
         }
-        let settings = settings.clone();
         let saved = match self.replay.keep(request.body()) {
             Keep::Nothing => None,
             Keep::Saved(saved) => Some(saved),

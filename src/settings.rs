@@ -13,16 +13,22 @@ use http::Request;
 
 use crate::{
     cache::{Source, TokenCache},
+    error::TokenError,
+    fetcher::fetch_fn,
     rejection::Rejection,
     striped::{OwnLine, Striped},
     target::Target,
     token::{Token, TokenId},
+    tokens::Selector,
 };
 
 /// What one layer's services have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) tokens: TokenCache,
+    /// The tokens of a layer that has one cache.
+    tokens: TokenCache,
+    /// Where each request has a cache of its own.
+    pub(crate) selector: Option<Selector>,
     pub(crate) target: Target,
     pub(crate) rejection: Rejection,
     /// Tells one layer's rejections from another's.
@@ -30,10 +36,20 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// For a layer whose requests each have a cache of their own.
+    pub(crate) fn selecting(selector: Selector) -> Self {
+        // No request gets to it.
+        let none = TokenCache::new(fetch_fn(async |_| {
+            Err::<Token, _>(TokenError::selecting("no cache was selected".into()))
+        }));
+        Self { selector: Some(selector), ..Self::new(none) }
+    }
+
     pub(crate) fn new(tokens: TokenCache) -> Self {
         static LAYERS: AtomicU64 = AtomicU64::new(0);
         Self {
             tokens,
+            selector: None,
             target: Target::default(),
             rejection: Rejection::Unauthorized,
             id: LAYERS.fetch_add(1, Ordering::Relaxed),
@@ -45,19 +61,6 @@ impl Settings {
         let mut hasher = DefaultHasher::new();
         (self.id, authority.map(str::to_ascii_lowercase)).hash(&mut hasher);
         Source(hasher.finish())
-    }
-
-    /// Attaches the token, if nobody has to wait for it.
-    #[inline]
-    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
-        self.tokens.at_once(|token| self.attach(request, token))
-    }
-
-    /// Replaces whatever there is, so that exactly one value is sent.
-    #[inline]
-    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
-        request.headers_mut().insert(&self.target.header, token.header_value().clone());
-        token.id()
     }
 }
 
@@ -85,6 +88,46 @@ impl SharedSettings {
     #[inline]
     pub(crate) fn of_this_thread(&self) -> &ThreadSettings {
         self.copies.get_or_init(|| Arc::new(OwnLine(self.settings.clone())))
+    }
+}
+
+/// The settings for one request.
+pub(crate) struct RequestSettings {
+    layer: ThreadSettings,
+    selected: Option<TokenCache>,
+}
+
+impl RequestSettings {
+    #[inline]
+    pub(crate) fn new(layer: &ThreadSettings, selected: Option<TokenCache>) -> Self {
+        Self { layer: layer.clone(), selected }
+    }
+
+    /// The cache that both attempts get their token from.
+    #[inline]
+    pub(crate) fn tokens(&self) -> &TokenCache {
+        self.selected.as_ref().unwrap_or(&self.layer.tokens)
+    }
+
+    pub(crate) fn rejection(&self) -> &Rejection {
+        &self.layer.rejection
+    }
+
+    pub(crate) fn source(&self, authority: Option<&str>) -> Source {
+        self.layer.source(authority)
+    }
+
+    /// Attaches the token, if nobody has to wait for it.
+    #[inline]
+    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
+        self.tokens().at_once(|token| self.attach(request, token))
+    }
+
+    /// Replaces whatever there is, so that exactly one value is sent.
+    #[inline]
+    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
+        request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
+        token.id()
     }
 }
 

@@ -29,13 +29,13 @@ impl Source {
     pub(crate) const UNKNOWN: Self = Self(0);
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cooldowns {
     sources: HashMap<Source, Record>,
 }
 
 /// What is known of one source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     /// How many of its last forced fetches in a row were no help.
     step: u32,
@@ -111,6 +111,12 @@ impl Cooldowns {
         }
         let owed = record.whole.saturating_duration_since(now);
         now >= record.until && owed <= EARNED_EVERY * (BUDGET - 1)
+    }
+
+    /// Until when this says anything.
+    #[cfg(feature = "token-caches")]
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.sources.values().map(|record| record.until.max(record.whole)).max()
     }
 
     fn forced_by(&mut self, by: Source, token: TokenId) -> Option<&mut Record> {

@@ -4,15 +4,24 @@ mod builder;
 mod cooldown;
 mod entry;
 mod flight;
+#[cfg(feature = "token-caches")]
+mod memory;
 mod schedule;
 mod shared;
 mod state;
 
+#[cfg(feature = "token-caches")]
+use std::time::Duration;
 use std::{fmt, sync::Arc};
+
+#[cfg(feature = "token-caches")]
+use tokio::time::Instant;
 
 pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
 use self::shared::{Lookup, Replacement, Shared};
+#[cfg(feature = "token-caches")]
+pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
@@ -184,6 +193,31 @@ impl TokenCache {
     #[cfg(test)]
     pub(crate) fn lock(&self) -> impl Sized + '_ {
         self.shared.lock()
+    }
+
+    /// For another cache that takes the place of this one.
+    #[cfg(feature = "token-caches")]
+    pub(crate) fn memory(&self, now: Instant) -> Option<Memory> {
+        self.shared.memory(now)
+    }
+
+    /// What was remembered by the cache that was in this one's place. One that has been used does not
+    /// listen.
+    #[cfg(feature = "token-caches")]
+    pub(crate) fn recall(&self, memory: Memory) {
+        self.shared.recall(memory);
+    }
+
+    /// Counts as a use, though no token is asked for.
+    #[cfg(feature = "token-caches")]
+    pub(crate) fn touch(&self, now: Instant) {
+        self.shared.touch(now);
+    }
+
+    /// How long nobody has asked for a token, to within a second.
+    #[cfg(feature = "token-caches")]
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        self.shared.idle_for(now)
     }
 
     async fn replacement(&self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {

@@ -86,7 +86,7 @@ pub(super) fn ahead_backoff(
 
 /// How long a failure is the answer to callers for whom there is no better one. A token that
 /// still remains is a better one, and the moment it is gone the issuer is worth another try.
-pub(super) fn remember(error: &TokenError, failures: u32, remaining: Option<Duration>) -> Duration {
+pub(crate) fn remember(error: &TokenError, failures: u32, remaining: Option<Duration>) -> Duration {
     let wait = match error.retry_after() {
         Some(asked) => return asked.clamp(REMEMBER_MIN, REMEMBER_RETRY_AFTER_MAX),
         None if error.is_transient() => REMEMBER_MIN,

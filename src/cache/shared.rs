@@ -11,6 +11,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, time::Instant};
 
+#[cfg(feature = "token-caches")]
+use super::memory::Memory;
 use super::{
     cooldown::Source,
     entry::{Entry, Moment, Settled},
@@ -93,6 +95,10 @@ impl Shared {
     pub(super) fn at_once(self: &Arc<Self>) -> Option<Token> {
         let now = self.now();
         let mut state = self.lock();
+        #[cfg(feature = "token-caches")]
+        {
+            state.used = Some(now.monotonic);
+        }
         let (entry, kept) = match state.step(now) {
             Step::Use(entry) => {
                 self.settle(&entry, now);
@@ -210,6 +216,26 @@ impl Shared {
         let entry = entry.filter(|entry| entry.phase(now) != Phase::Expired)?;
         observe::kept(&self.name);
         Some(entry.token.clone())
+    }
+
+    #[cfg(feature = "token-caches")]
+    pub(super) fn memory(&self, now: Instant) -> Option<Memory> {
+        Memory::of(&self.lock(), now)
+    }
+
+    #[cfg(feature = "token-caches")]
+    pub(super) fn recall(&self, memory: Memory) {
+        memory.recall(&mut self.lock(), Instant::now());
+    }
+
+    #[cfg(feature = "token-caches")]
+    pub(super) fn touch(&self, now: Instant) {
+        self.lock().used = Some(now);
+    }
+
+    #[cfg(feature = "token-caches")]
+    pub(super) fn idle_for(&self, now: Instant) -> Duration {
+        self.lock().used.map_or(Duration::ZERO, |used| now.saturating_duration_since(used))
     }
 
     pub(super) fn name(&self) -> &Name {

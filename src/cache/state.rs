@@ -23,10 +23,13 @@ pub(super) struct State {
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,
     pub(super) launched: u64,
+    /// When somebody last asked for a token.
+    #[cfg(feature = "token-caches")]
+    pub(super) used: Option<Instant>,
 }
 
 /// The last fetch failed, and those before it too if `in_a_row` says so.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     error: TokenError,
     in_a_row: u32,
@@ -36,6 +39,13 @@ pub(super) struct Failure {
     ahead_until: Instant,
     /// Until when callers are answered with this failure.
     until: Instant,
+}
+
+#[cfg(feature = "token-caches")]
+impl Failure {
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
 }
 
 /// What to do for a caller.

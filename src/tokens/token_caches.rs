@@ -1,0 +1,351 @@
+//! A bounded set of caches, one for each key.
+
+use std::{
+    borrow::Borrow,
+    cell::RefCell,
+    fmt,
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter, sync, unsync};
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::{
+    cache::{Memory, TokenCache, remember},
+    error::{BoxError, TokenError},
+};
+
+const CAPACITY: usize = 1_000;
+const IDLE: Duration = Duration::from_secs(60 * 60);
+/// How many keys are remembered for each cache that is kept.
+const REMEMBERED: usize = 8;
+/// How many tokens `warm` waits for at once.
+const WARMED_AT_ONCE: usize = 16;
+
+/// A [`TokenCache`] for each key, such as an audience, a tenant or a scope. Each is made when its key
+/// is first asked for.
+///
+/// For [`BearerAuthLayer::select`](crate::BearerAuthLayer::select), and for anything else that needs many
+/// tokens. Clones share the caches.
+///
+/// ```
+/// use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCaches, TokenError, fetch_fn};
+///
+/// /// An extension of a request.
+/// #[derive(Clone)]
+/// struct Tenant(String);
+///
+/// let tokens = TokenCaches::new(|tenant: &String| {
+///     let token = match tenant.as_str() {
+///         "acme" => "abc",
+///         "initech" => "def",
+///         _ => return Err(format!("there is no tenant {tenant}")),
+///     };
+///     Ok(fetch_fn(move |_| async move { Token::bearer(token) }))
+/// })
+/// .capacity(10_000);
+///
+/// let layer = BearerAuthLayer::select(move |head| match head.extensions.get::<Tenant>() {
+///     Some(Tenant(tenant)) => tokens.get(tenant).map(Some),
+///     None => Ok(None),
+/// });
+/// ```
+///
+/// # What is kept
+///
+/// At most [`capacity`](Self::capacity) caches. When there are more, those go that are seldom asked for.
+/// A cache that nobody has used for the time of [`idle`](Self::idle) goes too. A cache that goes still
+/// serves those who have it. The next caller with its key gets a new one, without a token.
+///
+/// What outlives a cache is the memory of a failed fetch, and of the fetches that rejections have forced.
+/// So going round more keys than there is room for does not lead to more token requests than
+/// [`TokenCache`] allows for each key. At most eight times as many keys as caches are remembered, each for
+/// about a minute.
+///
+/// # In metrics, traces and `Debug`
+///
+/// No key is shown. All caches that are made from a fetcher have the name `default`. To give them
+/// another, return a [`TokenCache`] of that [name](crate::TokenCacheBuilder::name).
+#[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
+pub struct TokenCaches<K> {
+    make: Arc<Make<K>>,
+    capacity: usize,
+    idle: Duration,
+    kept: Arc<Kept<K>>,
+}
+
+type Make<K> = dyn Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync;
+
+struct Kept<K> {
+    caches: Caches<K>,
+    // Held while a cache is added or taken away, and never while code of the user's runs.
+    rest: Mutex<Rest<K>>,
+}
+
+type Caches<K> = sync::Cache<K, TokenCache, UnitWeighter, DefaultHashBuilder, CollectEvicted>;
+
+/// What is needed only when a key is not found.
+struct Rest<K> {
+    remembered: unsync::Cache<K, Remembered>,
+    swept: Instant,
+}
+
+/// What is known of a key that has no cache.
+enum Remembered {
+    Cache(Memory),
+    /// No cache could be made for it.
+    Failure {
+        error: TokenError,
+        in_a_row: u32,
+        until: Instant,
+    },
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
+    /// `make` makes the cache for a key, or the fetcher to make it from. It must not block.
+    ///
+    /// It is called for a key that has no cache: when it is first asked for, and again after its cache
+    /// has gone. Two callers may run it at the same time for the same key; one of the two caches is used.
+    ///
+    /// # Errors
+    ///
+    /// An error of `make` reaches the callers with that key as a [`TokenError`] that
+    /// [`is_selection`](TokenError::is_selection), with the error as its source. One that is a
+    /// `TokenError` reaches them as it is. It is remembered as a failed fetch is: `make` is not called
+    /// for that key again for 1 second, doubling to 5 if it goes on failing, or for the error's
+    /// [`retry_after`](TokenError::retry_after). If `make` panics, that is such an error too.
+    pub fn new<F, T, E>(make: F) -> Self
+    where
+        F: Fn(&K) -> Result<T, E> + Send + Sync + 'static,
+        T: Into<TokenCache>,
+        E: Into<BoxError>,
+    {
+        let make = move |key: &K| match catch_unwind(AssertUnwindSafe(|| make(key).map(T::into))) {
+            Ok(made) => made.map_err(|error| TokenError::selecting(error.into())),
+            Err(_) => Err(TokenError::selecting("the function that makes a cache panicked".into())),
+        };
+        Self { make: Arc::new(make), capacity: CAPACITY, idle: IDLE, kept: Kept::new(CAPACITY) }
+    }
+
+    /// How many caches are kept. At least one is. Choose more than there are keys in use at a time: a
+    /// key without a cache needs a token request.
+    ///
+    /// Starts a new, empty set, which clones made before do not share. Default: 1,000.
+    #[must_use]
+    pub fn capacity(self, caches: usize) -> Self {
+        let capacity = caches.max(1);
+        Self { capacity, kept: Kept::new(capacity), ..self }
+    }
+
+    /// How long a cache is kept that nobody gets a token from. It may be kept for an eighth of that time
+    /// longer, and longer still while no key is asked for at all. A renewal that nobody asked for does
+    /// not count. [`Duration::MAX`] keeps caches until there are too many.
+    ///
+    /// Starts a new, empty set, which clones made before do not share. Default: 1 hour.
+    #[must_use]
+    pub fn idle(self, time: Duration) -> Self {
+        Self { idle: time, kept: Kept::new(self.capacity), ..self }
+    }
+
+    /// The cache for this key, made if there is none. No token is fetched.
+    ///
+    /// # Errors
+    ///
+    /// That of the function that makes caches, see [`new`](Self::new).
+    pub fn get<Q>(&self, key: &Q) -> Result<TokenCache, TokenError>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.kept.caches.get(key) {
+            Some(cache) => {
+                // Where no key is ever new, the idle ones have to be found as well.
+                if fastrand::u8(..) == 0 {
+                    self.sweep(Instant::now());
+                }
+                Ok(cache)
+            }
+            None => self.make(key.to_owned()),
+        }
+    }
+
+    /// The cache for this key, if there is one. That does not count as a use: it is for those who show
+    /// what there is.
+    pub fn peek<Q>(&self, key: &Q) -> Option<TokenCache>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.kept.caches.peek(key)
+    }
+
+    /// Gets the tokens for these keys, 16 at a time, so that the first requests do not have to wait. It
+    /// returns the keys that there is no token for, with the reason; an empty list means that all are there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops it. Fetches under way go on.
+    ///
+    /// # Panics
+    ///
+    /// As [`TokenCache::token`] does, if the runtime has no timers.
+    #[must_use = "these keys have no token"]
+    pub async fn warm<I>(&self, keys: I) -> Vec<(K, TokenError)>
+    where
+        I: IntoIterator<Item = K>,
+    {
+        let mut keys = keys.into_iter();
+        let mut waiting = JoinSet::new();
+        let mut failed = Vec::new();
+        loop {
+            while waiting.len() < WARMED_AT_ONCE {
+                let Some(key) = keys.next() else { break };
+                match self.get(&key) {
+                    Ok(cache) => {
+                        waiting.spawn(async move { (key, cache.token().await) });
+                    }
+                    Err(error) => failed.push((key, error)),
+                }
+            }
+            match waiting.join_next().await {
+                Some(Ok((key, token))) => failed.extend(token.err().map(|error| (key, error))),
+                Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+                Some(Err(_)) => {}
+                None => return failed,
+            }
+        }
+    }
+
+    fn make(&self, key: K) -> Result<TokenCache, TokenError> {
+        let now = Instant::now();
+        if let Some(error) = self.kept.rest().failure(&key, now) {
+            return Err(error);
+        }
+        let made = (self.make)(&key);
+        // Dropped after the lock is given back, as fetchers are the user's.
+        let mut evicted = Vec::new();
+        let mut rest = self.kept.rest();
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                rest.remember_failure(key, &error, now);
+                return Err(error);
+            }
+        };
+        if let Some(earlier) = self.kept.caches.get(&key) {
+            drop(rest);
+            return Ok(earlier);
+        }
+        if let Some((_, Remembered::Cache(memory))) = rest.remembered.remove(&key) {
+            made.recall(memory);
+        }
+        made.touch(now);
+        self.kept.caches.insert_with_lifecycle(key, made.clone(), &mut evicted);
+        rest.remember(&evicted, now);
+        drop(rest);
+        drop(evicted);
+        self.sweep(now);
+        Ok(made)
+    }
+
+    /// Takes away what has been idle for too long, if that was not looked for a while ago.
+    fn sweep(&self, now: Instant) {
+        let idle = RefCell::new(Vec::new());
+        let mut rest = self.kept.rest();
+        if now.saturating_duration_since(rest.swept) < self.idle / 8 {
+            return;
+        }
+        rest.swept = now;
+        self.kept.caches.retain(|key, cache| {
+            let keep = cache.idle_for(now) < self.idle;
+            if !keep {
+                idle.borrow_mut().push((key.clone(), cache.clone()));
+            }
+            keep
+        });
+        rest.remember(&idle.borrow(), now);
+        drop(rest);
+        drop(idle);
+    }
+}
+
+impl<K: Clone + Eq + Hash> Kept<K> {
+    fn new(capacity: usize) -> Arc<Self> {
+        let rest = Rest {
+            remembered: unsync::Cache::new(capacity.saturating_mul(REMEMBERED)),
+            swept: Instant::now(),
+        };
+        let caches = Caches::with(
+            capacity,
+            capacity as u64,
+            UnitWeighter,
+            DefaultHashBuilder::default(),
+            CollectEvicted,
+        );
+        Arc::new(Self { caches, rest: Mutex::new(rest) })
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest<K>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + Hash> Rest<K> {
+    /// Why there is no cache for this key, as was found out a moment ago.
+    fn failure(&self, key: &K, now: Instant) -> Option<TokenError> {
+        match self.remembered.get(key)? {
+            Remembered::Failure { error, until, .. } if now < *until => {
+                Some(error.clone().retry_in(*until - now))
+            }
+            _ => None,
+        }
+    }
+
+    fn remember_failure(&mut self, key: K, error: &TokenError, now: Instant) {
+        let in_a_row = match self.remembered.get(&key) {
+            Some(Remembered::Failure { in_a_row, .. }) => in_a_row.saturating_add(1),
+            _ => 1,
+        };
+        let until = now + remember(error, in_a_row, None);
+        let failure = Remembered::Failure { error: error.clone(), in_a_row, until };
+        self.remembered.insert(key, failure);
+    }
+
+    fn remember(&mut self, gone: &[(K, TokenCache)], now: Instant) {
+        for (key, cache) in gone {
+            if let Some(memory) = cache.memory(now) {
+                self.remembered.insert(key.clone(), Remembered::Cache(memory));
+            }
+        }
+    }
+}
+
+/// Hands those that are evicted to the caller, so that nothing of the user's is dropped under a lock.
+#[derive(Clone, Copy)]
+struct CollectEvicted;
+
+impl<K> Lifecycle<K, TokenCache> for CollectEvicted {
+    type RequestState = Vec<(K, TokenCache)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, cache: TokenCache) {
+        evicted.push((key, cache));
+    }
+}
+
+impl<K> Clone for TokenCaches<K> {
+    fn clone(&self) -> Self {
+        Self { make: self.make.clone(), kept: self.kept.clone(), ..*self }
+    }
+}
+
+impl<K> fmt::Debug for TokenCaches<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCaches")
+            .field("capacity", &self.capacity)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
+}
