@@ -126,6 +126,13 @@ impl TokenError {
         self.inner.kind == Kind::Config
     }
 
+    /// The function failed that selects a token for each request
+    /// ([`BearerAuthLayer::select`](crate::BearerAuthLayer::select)), or that makes the cache for a key.
+    /// [`source`](std::error::Error::source) is its own error, such as that of an unknown tenant.
+    pub fn is_selection(&self) -> bool {
+        self.inner.kind == Kind::Selection
+    }
+
     /// Whether a token or a secret would have been sent over plain `http`. Nothing was sent.
     pub fn is_insecure(&self) -> bool {
         self.inner.kind == Kind::Insecure

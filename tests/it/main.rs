@@ -12,4 +12,5 @@ mod secrets;
 mod simulation;
 mod stacks;
 mod support;
+mod tokens;
 mod types;

@@ -1,0 +1,156 @@
+//! `TokenCaches` against a naive model: whatever happens in whatever order.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proptest::{collection::vec, prelude::*};
+use tokio::time::{Instant, advance};
+use tower_bearer::{TokenCaches, TokenError};
+
+use super::NamedIssuer;
+use crate::support::*;
+
+const KEYS: u32 = 12;
+const IDLE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A request with the token of this key.
+    Get(u32),
+    /// So many keys that nobody has asked for before.
+    Others(u32),
+    Wait(u64),
+    Down(u32, bool),
+    /// A request whose token is refused, which asks for another.
+    Reject(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..KEYS).prop_map(Step::Get),
+        2 => (1..30u32).prop_map(Step::Others),
+        2 => (0..40_000u64).prop_map(Step::Wait),
+        1 => ((0..KEYS), any::<bool>()).prop_map(|(key, is_down)| Step::Down(key, is_down)),
+        2 => (0..KEYS).prop_map(Step::Reject),
+    ]
+}
+
+/// What the model knows of a key.
+struct Known {
+    issuer: NamedIssuer,
+    is_down: bool,
+    /// The last token that it was seen to have, which nobody has refused since.
+    token: Option<String>,
+    used: Instant,
+    /// How many other keys have been made since it was last used.
+    others: usize,
+    failed: Option<Instant>,
+}
+
+async fn follow(steps: Vec<Step>, capacity: usize) {
+    let issuers: Arc<Mutex<HashMap<u32, NamedIssuer>>> = Arc::default();
+    let caches = TokenCaches::new({
+        let issuers = issuers.clone();
+        move |&key: &u32| {
+            let mut issuers = issuers.lock().unwrap();
+            let issuer = issuers.entry(key).or_insert_with(|| NamedIssuer::new(&format!("k{key}")));
+            Ok::<_, TokenError>(issuer.clone())
+        }
+    })
+    .capacity(capacity)
+    .idle(IDLE);
+    let mut known: HashMap<u32, Known> = (0..KEYS)
+        .map(|key| {
+            let issuer = NamedIssuer::new(&format!("k{key}"));
+            issuers.lock().unwrap().insert(key, issuer.clone());
+            let used = Instant::now();
+            let known =
+                Known { issuer, is_down: false, token: None, used, others: 0, failed: None };
+            (key, known)
+        })
+        .collect();
+    let mut other = KEYS;
+
+    for step in steps {
+        match step {
+            Step::Wait(millis) => advance(Duration::from_millis(millis)).await,
+            Step::Down(key, is_down) => {
+                let key = known.get_mut(&key).unwrap();
+                key.is_down = is_down;
+                key.issuer.is_down(is_down);
+            }
+            Step::Others(count) => {
+                for _ in 0..count {
+                    let _ = caches.get(&other).unwrap();
+                    other += 1;
+                }
+                known.values_mut().for_each(|key| key.others += count as usize);
+            }
+            Step::Get(key) | Step::Reject(key) => {
+                let cache = caches.get(&key).unwrap();
+                let before = known[&key].issuer.asked();
+                let token = cache.token().await.map(|token| token.expose().to_owned());
+                let now = Instant::now();
+                let asked = known[&key].issuer.asked() - before;
+                let key = known.get_mut(&key).unwrap();
+                assert!(asked <= 1, "one token request for one call");
+
+                // A failure of less than a second ago is the answer, whatever was evicted since.
+                if key.failed.is_some_and(|at| now < at + seconds(1)) && key.token.is_none() {
+                    assert!(token.is_err() && asked == 0, "asked again after a failure");
+                }
+                match &token {
+                    Ok(token) => assert!(key.issuer.accepts(token), "{token} of another"),
+                    Err(error) => assert!(error.is_transient()),
+                }
+                // Neither idle nor evicted: the token is the one that it was.
+                let kept = now < key.used + IDLE && key.others == 0 && capacity > KEYS as usize * 3;
+                if kept && key.token.is_some() {
+                    assert_eq!(token.as_ref().ok(), key.token.as_ref());
+                    assert_eq!(asked, 0);
+                }
+                if token.is_err() && asked == 1 {
+                    key.failed = Some(now);
+                }
+                key.token = token.ok();
+                key.used = now;
+                key.others = 0;
+                if let Step::Reject(_) = step {
+                    if let Some(token) = cache.peek() {
+                        cache.reject(&token);
+                        key.token = None;
+                        key.failed = None;
+                        // It has one all the same, which serves on if no other can be had.
+                        key.others = usize::MAX / 2;
+                    }
+                }
+            }
+        }
+        let kept = (0..other).filter(|key| caches.peek(key).is_some()).count();
+        assert!(kept <= capacity, "{kept} of {capacity}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 200,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn caches_for_keys_behave_as_the_model_whatever_the_order(
+        steps in vec(step(), 1..60),
+        capacity in prop_oneof![Just(1usize), Just(8), Just(200)],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(follow(steps, capacity));
+    }
+}

@@ -1,0 +1,257 @@
+//! A cache for each key.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tower_bearer::{TokenCache, TokenCaches, TokenError};
+
+use super::NamedIssuer;
+use crate::support::*;
+
+/// An issuer for each key, which remains when the key's cache has gone.
+#[derive(Clone, Default)]
+struct Issuers(Arc<Mutex<HashMap<u32, NamedIssuer>>>);
+
+impl Issuers {
+    fn of(&self, key: u32) -> NamedIssuer {
+        let mut issuers = self.0.lock().unwrap();
+        issuers.entry(key).or_insert_with(|| NamedIssuer::new(&format!("k{key}"))).clone()
+    }
+
+    fn caches(&self) -> TokenCaches<u32> {
+        let issuers = self.clone();
+        TokenCaches::new(move |&key: &u32| Ok::<_, TokenError>(issuers.of(key)))
+    }
+
+    fn asked(&self) -> u32 {
+        self.0.lock().unwrap().values().map(NamedIssuer::asked).sum()
+    }
+}
+
+async fn token(caches: &TokenCaches<u32>, key: u32) -> Result<String, TokenError> {
+    caches.get(&key)?.token().await.map(|token| token.expose().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_callers_with_a_new_key_get_the_same_cache() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches();
+    let clone = caches.clone();
+    let (one, other) = tokio::join!(token(&caches, 1), token(&clone, 1));
+    assert_eq!(one.unwrap(), other.unwrap());
+    assert_eq!(issuers.asked(), 1);
+}
+
+#[test]
+fn threads_that_ask_for_a_new_key_at_once_get_the_same_cache() {
+    for _ in 0..50 {
+        let issuers = Issuers::default();
+        let caches = issuers.caches();
+        let barrier = std::sync::Barrier::new(8);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let got: Vec<TokenCache> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        caches.get(&1).unwrap()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for cache in got {
+            assert_eq!(runtime.block_on(cache.token()).unwrap().expose(), "k1-1");
+        }
+        assert_eq!(issuers.asked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_evicted_serves_those_who_have_it() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().capacity(1);
+    let first = caches.get(&1).unwrap();
+    assert_eq!(first.token().await.unwrap().expose(), "k1-1");
+    for key in 2..100 {
+        token(&caches, key).await.unwrap();
+    }
+    assert!(caches.peek(&1).is_none());
+    assert_eq!(first.token().await.unwrap().expose(), "k1-1");
+    assert_eq!(
+        token(&caches, 1).await.unwrap(),
+        "k1-2",
+        "a key that is asked for again starts anew"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_never_more_than_its_capacity() {
+    let issuers = Issuers::default();
+    for capacity in [1, 10, 1000] {
+        let caches = issuers.caches().capacity(capacity);
+        for key in 0..5_000 {
+            let _ = caches.get(&key).unwrap();
+        }
+        let kept = (0..5_000).filter(|key| caches.peek(key).is_some()).count();
+        assert!((1..=capacity).contains(&kept), "{kept} of {capacity}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_used_all_the_time_is_not_evicted_by_others() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().capacity(100);
+    for key in 1..10_000 {
+        assert_eq!(token(&caches, 0).await.unwrap(), "k0-1");
+        let _ = caches.get(&key).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_not_used_is_dropped_and_one_that_is_stays() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().idle(seconds(600));
+    token(&caches, 1).await.unwrap();
+    token(&caches, 2).await.unwrap();
+    for _ in 0..12 {
+        tokio::time::advance(seconds(60)).await;
+        token(&caches, 2).await.unwrap();
+    }
+    // Another key is new, so the idle ones are looked for.
+    token(&caches, 3).await.unwrap();
+    assert!(caches.peek(&1).is_none());
+    assert!(caches.peek(&2).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_caches_are_dropped_though_no_key_is_new() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().idle(seconds(600));
+    token(&caches, 1).await.unwrap();
+    token(&caches, 2).await.unwrap();
+    tokio::time::advance(seconds(590)).await;
+    token(&caches, 2).await.unwrap();
+    tokio::time::advance(seconds(90)).await;
+    // One look-up in 256 looks for idle ones.
+    for _ in 0..10_000 {
+        let _ = caches.get(&2).unwrap();
+    }
+    assert!(caches.peek(&1).is_none());
+    assert!(caches.peek(&2).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_fetch_is_remembered_beyond_the_eviction() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().capacity(1);
+    issuers.of(1).is_down(true);
+    for round in 0..100 {
+        assert!(token(&caches, 1).await.unwrap_err().is_transient());
+        token(&caches, 100 + round).await.unwrap();
+    }
+    assert_eq!(issuers.of(1).asked(), 1, "a hundred evictions within a second");
+    tokio::time::advance(seconds(1)).await;
+    assert!(token(&caches, 1).await.is_err());
+    assert_eq!(issuers.of(1).asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forced_fetches_are_remembered_beyond_the_eviction() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().capacity(1);
+    let mut forced = 0;
+    // Each token is refused, as by an API that refuses everything, and each cache is evicted.
+    for round in 0..100 {
+        let cache = caches.get(&1).unwrap();
+        let refused = cache.token().await.unwrap();
+        cache.reject(&refused);
+        let before = issuers.of(1).asked();
+        cache.token().await.unwrap();
+        forced += issuers.of(1).asked() - before;
+        token(&caches, 100 + round).await.unwrap();
+    }
+    assert!(forced <= handful(Duration::ZERO), "{forced} forced fetches at once");
+}
+
+#[derive(Debug)]
+struct UnknownTenant(u32);
+
+impl fmt::Display for UnknownTenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown tenant {}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownTenant {}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_fails_is_remembered_like_a_failed_fetch() {
+    let calls = Arc::new(Mutex::new(0));
+    let caches = TokenCaches::new({
+        let calls = calls.clone();
+        move |&key: &u32| {
+            *calls.lock().unwrap() += 1;
+            Err::<TokenCache, _>(UnknownTenant(key))
+        }
+    });
+    for _ in 0..100 {
+        let error = caches.get(&7).unwrap_err();
+        assert!(error.is_selection());
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.downcast_ref::<UnknownTenant>().unwrap().0, 7);
+    }
+    assert_eq!(*calls.lock().unwrap(), 1);
+    assert!(caches.get(&7).unwrap_err().retry_after().is_some());
+    tokio::time::advance(seconds(1)).await;
+    caches.get(&7).unwrap_err();
+    tokio::time::advance(seconds(1)).await;
+    caches.get(&7).unwrap_err();
+    assert_eq!(*calls.lock().unwrap(), 2, "remembered for twice as long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_panics_fails_that_key_and_nothing_else() {
+    let caches = TokenCaches::new(|&key: &u32| match key {
+        7 => std::panic::resume_unwind(Box::new("a bug in the function")),
+        _ => Ok::<_, TokenError>(NamedIssuer::new("t")),
+    });
+    assert!(caches.get(&7).unwrap_err().is_selection());
+    assert!(caches.get(&8).unwrap().token().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_one_issuer_is_not_seen_by_another() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches();
+    issuers.of(1).is_down(true);
+    assert!(token(&caches, 1).await.is_err());
+    assert_eq!(token(&caches, 2).await.unwrap(), "k2-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn warm_gets_the_tokens_and_says_which_there_are_not() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches();
+    issuers.of(40).is_down(true);
+    let failed = caches.warm(0..100).await;
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].0, 40);
+    assert!(failed[0].1.is_transient());
+    let asked = issuers.asked();
+    for key in 0..40 {
+        token(&caches, key).await.unwrap();
+    }
+    assert_eq!(issuers.asked(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_is_in_debug() {
+    let caches = TokenCaches::new(|tenant: &String| Ok::<_, TokenError>(NamedIssuer::new(tenant)));
+    let _ = caches.get("acme").unwrap();
+    assert!(!format!("{caches:?} {:?}", caches.peek("acme")).contains("acme"));
+}
