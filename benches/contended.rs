@@ -3,6 +3,8 @@
 
 #[path = "support/ratios.rs"]
 mod ratios;
+#[path = "support/sharing.rs"]
+mod sharing;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -14,16 +16,13 @@ use std::{
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use http::{Request, header::AUTHORIZATION};
-use tokio::{runtime::Runtime, time::Instant};
+use tokio::runtime::Runtime;
 use tower::{Layer, Service, retry::RetryLayer};
 use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
 use tower_http::set_header::SetRequestHeaderLayer;
 
+use sharing::{HITS, Pair, TASKS, hits, runtime, show};
 use support::*;
-
-const TASKS: u64 = 8;
-const HITS: u64 = 2000;
-const ROUNDS: usize = 200;
 
 fn contended(c: &mut Criterion) {
     let runtime = runtime();
@@ -58,61 +57,7 @@ fn shared() {
         Pair::of("BearerAuth, no_replay", || layer().no_replay().layer(Bare)),
         Pair::of("BearerAuth", || layer().layer(Bare)),
     ];
-    for _ in 0..ROUNDS {
-        for pair in &mut pairs {
-            pair.measure(&runtime);
-        }
-    }
-    println!("\n{:36} {:>9} {:>9}", "million hits a second", "one each", "one for all");
-    for Pair { name, own, shared, .. } in &mut pairs {
-        let [own, shared] = [own, shared].map(|rates| {
-            rates.sort_by(f64::total_cmp);
-            rates[rates.len() / 2]
-        });
-        println!("  {name:36} {own:7.2} {shared:9.2}   one each / one for all {:.2}", own / shared);
-    }
-}
-
-/// An instance for each task, and one that all share.
-struct Pair {
-    name: &'static str,
-    run: Box<Run>,
-    own: Vec<f64>,
-    shared: Vec<f64>,
-}
-
-/// How long the hits take, with an instance for each task and with one for all.
-type Run = dyn Fn(&Runtime) -> [Duration; 2];
-
-impl Pair {
-    fn of<S>(name: &'static str, service: impl Fn() -> S) -> Self
-    where
-        S: Service<Request<Body>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: std::fmt::Debug,
-    {
-        let own: Vec<_> = (0..TASKS).map(|_| service()).collect();
-        let shared = vec![service(); own.len()];
-        let run = move |runtime: &Runtime| {
-            [&own, &shared].map(|services| {
-                let started = Instant::now();
-                hits(runtime, services.clone());
-                started.elapsed()
-            })
-        };
-        Self { name, run: Box::new(run), own: Vec::new(), shared: Vec::new() }
-    }
-
-    fn measure(&mut self, runtime: &Runtime) {
-        let [own, shared] =
-            (self.run)(runtime).map(|took| (TASKS * HITS) as f64 / took.as_secs_f64() / 1e6);
-        self.own.push(own);
-        self.shared.push(shared);
-    }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    show(&mut pairs, &runtime);
 }
 
 /// A refresh runs behind the hits from 80 % of a token's lifetime on, and takes no time.
@@ -132,36 +77,7 @@ where
     S::Error: std::fmt::Debug,
 {
     let services = vec![service; TASKS as usize];
-    group.bench_function(name, |b| b.iter(|| hits(runtime, services.clone())));
-}
-
-/// Of one task for each service.
-fn hits<S>(runtime: &Runtime, services: Vec<S>)
-where
-    S: Service<Request<Body>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: std::fmt::Debug,
-{
-    runtime.block_on(async {
-        let tasks: Vec<_> = services
-            .into_iter()
-            .map(|mut service| {
-                tokio::spawn(async move {
-                    for n in 0..HITS {
-                        std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
-                        let _ = service.call(request(8)).await.unwrap();
-                        if n % 10 == 0 {
-                            // As a request that goes somewhere does, so that a refresh has its turn.
-                            tokio::task::yield_now().await;
-                        }
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-    });
+    group.bench_function(name, |b| b.iter(|| hits(runtime, services.clone(), || request(8))));
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
