@@ -7,7 +7,7 @@ mod sharing;
 #[path = "support/mod.rs"]
 mod support;
 
-use std::{error::Error, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
 use criterion::{BatchSize, Criterion};
 use http::Request;
@@ -46,18 +46,32 @@ fn select() -> BearerAuthLayer {
     })
 }
 
+fn tenant(request: &Request<Body>) -> &str {
+    request.uri().path().split('/').nth(1).unwrap_or_default()
+}
+
 fn hit(c: &mut Criterion) {
     let mut group = c.benchmark_group("select: 1,000 tenants");
     let mut one = BearerAuthLayer::new(cached(40)).layer(Bare);
+    // What one would do without `select`, and which has as many tokens to read from memory.
+    let mut each: HashMap<String, _> = (0..TENANTS)
+        .map(|tenant| (tenant.to_string(), BearerAuthLayer::new(cached(40)).layer(Bare)))
+        .collect();
     let mut selected = select().layer(Bare);
     // Each cache settles its token at its first hit.
     for tenant in 0..TENANTS {
         let mut request = request(8);
         *request.uri_mut() = format!("https://api.example.com/{tenant}/").parse().unwrap();
+        call(each.get_mut(&tenant.to_string()).unwrap(), request.clone());
         call(&mut selected, request);
     }
     group.bench_function("BearerAuth", |b| {
         b.iter_batched(for_a_tenant, |request| call(&mut one, request), BatchSize::SmallInput);
+    });
+    group.bench_function("BearerAuth for each", |b| {
+        let routine =
+            |request: Request<Body>| call(each.get_mut(tenant(&request)).unwrap(), request);
+        b.iter_batched(for_a_tenant, routine, BatchSize::SmallInput);
     });
     group.bench_function("BearerAuth, select", |b| {
         b.iter_batched(for_a_tenant, |request| call(&mut selected, request), BatchSize::SmallInput);

@@ -10,13 +10,14 @@ use serde_json::Value;
 use Baseline::{Bench, Latency};
 
 /// What is compared: the beginning of the group's name, what is 1.0, and what is set against it.
-const COMPARED: [(&str, Baseline, &[&str]); 9] = [
+const COMPARED: [(&str, Baseline, &[&str]); 10] = [
     ("hit", Bench("fixed header"), &["BearerAuth, no_replay"]),
     ("hit", Bench("fixed header under Retry"), &["BearerAuth", "BearerAuth, try_clone"]),
     ("hit", Bench("fixed header, boxed body"), &["BearerAuth, buffered, boxed body"]),
     ("contended", Bench("fixed header"), &["BearerAuth, no_replay", "BearerAuth"]),
     ("contended", Bench("fixed header under Retry"), &["BearerAuth"]),
     ("select", Bench("BearerAuth"), &["BearerAuth, select"]),
+    ("select", Bench("BearerAuth for each"), &["BearerAuth, select"]),
     (
         "loopback",
         Bench("bare"),

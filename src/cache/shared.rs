@@ -36,6 +36,8 @@ tokio::task_local! {
     static FETCHES: FetchesBehind;
 }
 
+// In this order, so that what a hit reads lies beside the reference count that a selected cache writes.
+#[repr(C)]
 pub(super) struct Shared {
     /// What a hit sees. Written under the lock.
     settled: ArcSwapOption<Settled>,
