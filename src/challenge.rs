@@ -9,35 +9,87 @@ pub(crate) fn bearer_error(headers: &HeaderMap) -> Option<String> {
     headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| error_in(line.as_bytes()))
 }
 
+/// A parameter of the Bearer challenge with this `error`. Of several with that name the first counts.
+pub(crate) fn bearer_param(headers: &HeaderMap, error: &str, name: &str) -> Option<String> {
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| {
+        let params: Vec<_> = Params::of(line.as_bytes()).filter(|param| param.is_bearer).collect();
+        let challenge =
+            params.iter().find(|param| param.is_named("error") && param.value == error)?;
+        let of_challenge = |param: &&Param<'_>| param.challenge == challenge.challenge;
+        let mut of_challenge = params.iter().filter(of_challenge);
+        of_challenge.find(|param| param.is_named(name)).map(|param| param.value.clone())
+    })
+}
+
 fn error_in(line: &[u8]) -> Option<String> {
-    let mut rest = line;
-    let mut in_bearer = false;
-    loop {
-        rest = skip(rest, |byte| is_blank(byte) || matches!(byte, b',' | b';' | b'='));
-        let (word, after) = split(rest, is_word);
-        if word.is_empty() {
-            if rest.is_empty() {
-                return None;
+    let mut given_up = None;
+    for param in Params::of(line) {
+        if param.is_bearer && param.is_named("error") && given_up != Some(param.challenge) {
+            if !param.value.is_empty() {
+                return Some(param.value);
             }
-            rest = read_value(rest).1;
-            continue;
+            given_up = Some(param.challenge);
         }
-        match skip(after, is_blank).strip_prefix(b"=") {
-            // `name = value` goes on with a challenge.
-            Some(value) => {
-                let (value, after) = read_value(skip(value, is_blank));
-                rest = after;
-                if in_bearer && word.eq_ignore_ascii_case(b"error") {
-                    if !value.is_empty() {
-                        return Some(value);
-                    }
-                    in_bearer = false;
+    }
+    None
+}
+
+struct Param<'a> {
+    /// Which challenge of the line it is in, counted from the first.
+    challenge: usize,
+    is_bearer: bool,
+    name: &'a [u8],
+    value: String,
+}
+
+impl Param<'_> {
+    fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+/// The parameters of all challenges of a line, in order.
+struct Params<'a> {
+    rest: &'a [u8],
+    challenge: usize,
+    is_bearer: bool,
+}
+
+impl<'a> Params<'a> {
+    fn of(line: &'a [u8]) -> Self {
+        Self { rest: line, challenge: 0, is_bearer: false }
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Param<'a>;
+
+    fn next(&mut self) -> Option<Param<'a>> {
+        loop {
+            self.rest =
+                skip(self.rest, |byte| is_blank(byte) || matches!(byte, b',' | b';' | b'='));
+            let (word, after) = split(self.rest, is_word);
+            if word.is_empty() {
+                if self.rest.is_empty() {
+                    return None;
                 }
+                self.rest = read_value(self.rest).1;
+                continue;
             }
-            // Any other word starts one, or is its token68, which has no `error` either.
-            None => {
-                rest = after;
-                in_bearer = word.eq_ignore_ascii_case(b"bearer");
+            match skip(after, is_blank).strip_prefix(b"=") {
+                // `name = value` goes on with a challenge.
+                Some(value) => {
+                    let (value, after) = read_value(skip(value, is_blank));
+                    self.rest = after;
+                    let Self { challenge, is_bearer, .. } = *self;
+                    return Some(Param { challenge, is_bearer, name: word, value });
+                }
+                // Any other word starts one, or is its token68, which has no parameters either.
+                None => {
+                    self.rest = after;
+                    self.challenge += 1;
+                    self.is_bearer = word.eq_ignore_ascii_case(b"bearer");
+                }
             }
         }
     }

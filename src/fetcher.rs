@@ -82,6 +82,7 @@ impl<T: TokenFetcher> TokenFetcher for Arc<T> {
 pub struct FetchContext {
     reason: FetchReason,
     rejected: Option<Token>,
+    claims: Option<Claims>,
     behind: FetchesBehind,
 }
 
@@ -97,8 +98,22 @@ impl FetchContext {
         self.rejected.as_ref()
     }
 
-    pub(crate) fn new(reason: FetchReason, rejected: Option<Token>, behind: FetchesBehind) -> Self {
-        Self { reason, rejected, behind }
+    /// The claims that an API wants to see in the token, as JSON, where the layer answers challenges
+    /// that name some (`BearerAuthLayer::insufficient_claims`). Send them as the parameter `claims`
+    /// of the token request (OpenID Connect Core section 5.5).
+    ///
+    /// [`ClientCredentials`](crate::ClientCredentials) does this.
+    pub fn claims(&self) -> Option<&str> {
+        self.claims.as_deref()
+    }
+
+    pub(crate) fn new(
+        reason: FetchReason,
+        rejected: Option<Token>,
+        claims: Option<Claims>,
+        behind: FetchesBehind,
+    ) -> Self {
+        Self { reason, rejected, claims, behind }
     }
 
     /// Marks a token request as part of this fetch.
@@ -112,6 +127,9 @@ impl FetchContext {
         extensions.insert(self.behind.clone());
     }
 }
+
+/// The claims of a challenge, as JSON.
+pub(crate) type Claims = Arc<str>;
 
 /// Why a token is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

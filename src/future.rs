@@ -17,6 +17,7 @@ use crate::{
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
     settings::RequestSettings,
+    step_up::Wanted,
     token::{Token, TokenId},
 };
 
@@ -169,22 +170,19 @@ where
                             return Poll::Ready(Err(error.into()));
                         }
                     };
-                    let Some(refused) = sent.as_ref().and_then(|sent| sent.verdict(&response))
+                    let Some(verdict) = sent.as_ref().and_then(|sent| sent.verdict(&response))
                     else {
                         // Dropped where it is: it is large, and this is every request's way.
                         *sent = None;
                         return Poll::Ready(Ok(response));
                     };
-                    match sent.take().expect(ENDED).judge(response, refused) {
+                    match sent.take().expect(ENDED).judge(response, verdict) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
-                        Judgement::Refusal(response, token, refused) => {
-                            let tokens = refused.settings.tokens().clone();
-                            State::Replacing {
-                                token: Box::pin(tokens.replace(token, refused.source)),
-                                refusal: Some(response),
-                                refused: Some(refused),
-                            }
-                        }
+                        Judgement::Refusal(response, token, refused) => State::Replacing {
+                            token,
+                            refusal: Some(response),
+                            refused: Some(refused),
+                        },
                     }
                 }
                 StateProj::Replacing { token, refusal, refused } => {
@@ -258,42 +256,80 @@ impl<S, B> Unsent<S, B> {
 
 enum Judgement<S, B, RB> {
     Answer(Response<RB>),
-    Refusal(Response<RB>, TokenId, Box<Refused<S, B>>),
+    Refusal(Response<RB>, Wait<NotReplayed>, Box<Refused<S, B>>),
+}
+
+/// What a response says about the token.
+enum Verdict {
+    /// Nothing against it.
+    Accepted,
+    Refused,
+    /// It is good, and another is wanted.
+    StepUp(Wanted),
 }
 
 impl<S, B> Sent<S, B> {
-    /// Whether the token was refused, if anything follows from that.
+    /// What the response says about the token, if anything follows from that.
     #[inline]
-    fn verdict<RB>(&self, response: &Response<RB>) -> Option<bool> {
-        let refused = self.settings.rejection().is_in(response.status(), response.headers());
-        (refused || matches!(self.turn, Turn::Second(_))).then_some(refused)
+    fn verdict<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
+        let (status, headers) = (response.status(), response.headers());
+        let wanted = self.settings.step_up().wanted(status, headers);
+        match (&self.turn, wanted) {
+            (Turn::First(_), Some(wanted)) => return Some(Verdict::StepUp(wanted)),
+            // The token was fetched for these claims, and does not have them.
+            (Turn::Second(_), Some(Wanted::Claims(_))) => return Some(Verdict::Refused),
+            (_, _) => {}
+        }
+        match self.settings.rejection().is_in(status, headers) {
+            true => Some(Verdict::Refused),
+            false if matches!(self.turn, Turn::Second(_)) => Some(Verdict::Accepted),
+            false => None,
+        }
     }
 
-    fn judge<RB>(self, response: Response<RB>, refused: bool) -> Judgement<S, B, RB> {
+    fn judge<RB>(self, response: Response<RB>, verdict: Verdict) -> Judgement<S, B, RB> {
         let Self { settings, token, turn } = self;
         let (service, copy) = match turn {
-            Turn::First(Some(first)) => first,
-            Turn::First(None) => {
-                let why = settings.tokens().not_replayed(token, settings.source(None));
-                return Judgement::Answer(not_replayed(response, why));
-            }
+            Turn::First(first) => match (first, &verdict) {
+                (Some((service, copy)), _) => (service, copy),
+                (None, Verdict::Refused) => {
+                    let why = settings.tokens().not_replayed(token, settings.source(None));
+                    return Judgement::Answer(not_replayed(response, why));
+                }
+                (None, _) => return Judgement::Answer(response),
+            },
             Turn::Second(source) => {
-                if refused {
-                    settings.tokens().refused_again(token, source);
-                } else if !says_nothing(&response) {
-                    settings.tokens().accepted(token, source);
+                match verdict {
+                    Verdict::Refused => settings.tokens().refused_again(token, source),
+                    _ if says_nothing(&response) => {}
+                    _ => settings.tokens().accepted(token, source),
                 }
                 return Judgement::Answer(response);
             }
         };
         let source = settings.source(copy.authority());
-        if copy.hold() {
-            let refused = Refused { settings, service, copy, source };
-            Judgement::Refusal(response, token, Box::new(refused))
-        } else {
-            let why = settings.tokens().not_replayed(token, source);
-            Judgement::Answer(not_replayed(response, why))
-        }
+        let can_be_sent_again = copy.hold();
+        let (settings, token): (_, Wait<NotReplayed>) = match verdict {
+            Verdict::Refused if can_be_sent_again => {
+                let tokens = settings.tokens().clone();
+                (settings, Box::pin(tokens.replace(token, source, None)))
+            }
+            Verdict::Refused => {
+                let why = settings.tokens().not_replayed(token, source);
+                return Judgement::Answer(not_replayed(response, why));
+            }
+            Verdict::StepUp(Wanted::Claims(claims)) if can_be_sent_again => {
+                let tokens = settings.tokens().clone();
+                (settings, Box::pin(tokens.replace(token, source, Some(claims))))
+            }
+            Verdict::StepUp(Wanted::Scope(tokens)) if can_be_sent_again => {
+                let token = tokens.clone().acquire();
+                let token = async move { token.await.map_err(NotReplayed::NoToken) };
+                (settings.with_tokens(tokens), Box::pin(token))
+            }
+            Verdict::StepUp(_) | Verdict::Accepted => return Judgement::Answer(response),
+        };
+        Judgement::Refusal(response, token, Box::new(Refused { settings, service, copy, source }))
     }
 }
 

@@ -215,6 +215,52 @@ impl<R> BearerAuthLayer<R> {
         self.change(|settings| settings.rejection = Rejection::Custom(Arc::new(rejected)))
     }
 
+    /// Answers a challenge for claims: where a 401 has a Bearer challenge with the error
+    /// `insufficient_claims` and the parameter `claims`, as Entra's continuous access evaluation sends
+    /// it, a token is fetched with those claims, and the request is sent once more with it. Default:
+    /// the caller gets the 401.
+    ///
+    /// `ClientCredentials` sends the claims with the token request. Another fetcher finds them in
+    /// [`FetchContext::claims`](crate::FetchContext::claims). The token takes the place of the one in the
+    /// cache. The same limits apply as after a refused token: one fetch for all who wait, a cooldown if
+    /// the new token is no help, and one more attempt for each request.
+    ///
+    /// `claims` is a JSON object in base64, of at most 4 KiB. With anything else, and where the request
+    /// cannot be sent again, the caller gets the 401 as it came.
+    #[cfg(feature = "client-credentials")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client-credentials")))]
+    pub fn insufficient_claims(self) -> Self {
+        self.change(|settings| settings.step_up.claims = true)
+    }
+
+    /// Answers `insufficient_scope` (RFC 6750 section 3.1): where a 401 or a 403 has a Bearer challenge with
+    /// that error and the parameter `scope`, `wider` gets that scope and may give a cache whose tokens
+    /// have it. The request is then sent once more with a token from there. Default: the caller gets the
+    /// response.
+    ///
+    /// What an API asks for is not what it gets: `wider` chooses from what the service may have. With
+    /// `None`, and where the request cannot be sent again, the caller gets the response as it came.
+    ///
+    /// The next request begins with the narrow token again. If most requests need the wider one, use that
+    /// one from the start, or choose with [`select`](Self::select).
+    ///
+    /// ```
+    /// use tower_bearer::{BearerAuthLayer, Token, TokenCache, fetch_fn};
+    ///
+    /// let read = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
+    /// let write = TokenCache::new(fetch_fn(async |_| Token::bearer("def")));
+    ///
+    /// let layer = BearerAuthLayer::new(read).insufficient_scope(move |scope| {
+    ///     scope.split(' ').all(|scope| scope == "orders:write").then(|| write.clone())
+    /// });
+    /// ```
+    pub fn insufficient_scope(
+        self,
+        wider: impl Fn(&str) -> Option<TokenCache> + Send + Sync + 'static,
+    ) -> Self {
+        self.change(|settings| settings.step_up.scope = Some(Arc::new(wider)))
+    }
+
     /// Sends the token to these origins alone. A request to any other passes through without a
     /// token, so a redirect that is followed outside of this layer cannot carry it away.
     ///
@@ -267,6 +313,12 @@ impl<R> BearerAuthLayer<R> {
     /// has already. Default: it is kept, and the request passes through as it is.
     pub fn overwrite(self) -> Self {
         self.change(|settings| settings.target.overwrite = true)
+    }
+
+    /// Whether each request has a cache of its own.
+    #[cfg(feature = "reqwest-middleware")]
+    pub(crate) fn selects(&self) -> bool {
+        self.settings.selects()
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -92,7 +92,7 @@ async fn handle<R>(
 where
     R: Replay<Request> + Clone,
 {
-    let head = head(&mut request, extensions)?;
+    let head = head(&mut request, extensions, layer.selects())?;
     let rest = Rest { next, extensions: Arc::new(Mutex::new(extensions)) };
     // `Rest` is always ready.
     match layer.layer(rest).call(head.map(|()| request)).await {
@@ -103,11 +103,20 @@ where
 
 /// The parts of a request that the layer reads. The request itself, without its headers, is passed on as
 /// the body.
-fn head(request: &mut Request, extensions: &Extensions) -> Result<http::Request<()>, Error> {
+fn head(
+    request: &mut Request,
+    extensions: &Extensions,
+    selects: bool,
+) -> Result<http::Request<()>, Error> {
     let mut head = http::Request::new(());
     *head.method_mut() = request.method().clone();
     *head.uri_mut() = request.url().as_str().parse().map_err(Error::middleware)?;
     *head.headers_mut() = mem::take(request.headers_mut());
+    if selects {
+        // Any of them may say which token is wanted.
+        *head.extensions_mut() = extensions.clone();
+        return Ok(head);
+    }
     if let Some(anonymous) = extensions.get::<Anonymous>() {
         head.extensions_mut().insert(*anonymous);
     }

@@ -16,6 +16,7 @@ use crate::{
     error::TokenError,
     fetcher::fetch_fn,
     rejection::Rejection,
+    step_up::StepUp,
     striped::{OwnLine, Striped},
     target::Target,
     token::{Token, TokenId},
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) selector: Option<Selector>,
     pub(crate) target: Target,
     pub(crate) rejection: Rejection,
+    pub(crate) step_up: StepUp,
     /// Tells one layer's rejections from another's.
     id: u64,
 }
@@ -52,6 +54,7 @@ impl Settings {
             selector: None,
             target: Target::default(),
             rejection: Rejection::Unauthorized,
+            step_up: StepUp::default(),
             id: LAYERS.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -84,6 +87,11 @@ impl SharedSettings {
         self.copies = Striped::new();
     }
 
+    #[cfg(feature = "reqwest-middleware")]
+    pub(crate) fn selects(&self) -> bool {
+        self.settings.selector.is_some()
+    }
+
     /// For what outlives a borrow, such as a request under way.
     #[inline]
     pub(crate) fn of_this_thread(&self) -> &ThreadSettings {
@@ -111,6 +119,16 @@ impl RequestSettings {
 
     pub(crate) fn rejection(&self) -> &Rejection {
         &self.layer.rejection
+    }
+
+    #[inline]
+    pub(crate) fn step_up(&self) -> &StepUp {
+        &self.layer.step_up
+    }
+
+    /// For a second attempt whose token is from another cache.
+    pub(crate) fn with_tokens(self, tokens: TokenCache) -> Self {
+        Self { selected: Some(tokens), ..self }
     }
 
     pub(crate) fn source(&self, authority: Option<&str>) -> Source {

@@ -24,7 +24,7 @@ use self::shared::{Lookup, Replacement, Shared};
 pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
-    fetcher::{FetchesBehind, TokenFetcher},
+    fetcher::{Claims, FetchesBehind, TokenFetcher},
     not_replayed::NotReplayed,
     observe,
     token::{Token, TokenId},
@@ -157,8 +157,13 @@ impl TokenCache {
     }
 
     /// Waits for the token that takes the place of a refused one.
-    pub(crate) async fn replace(self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {
-        let replacement = self.replacement(refused, by).await;
+    pub(crate) async fn replace(
+        self,
+        refused: TokenId,
+        by: Source,
+        claims: Option<Claims>,
+    ) -> Result<Token, NotReplayed> {
+        let replacement = self.replacement(refused, by, claims).await;
         match &replacement {
             Ok(_) => observe::replaced(self.shared.name()),
             Err(why) => observe::not_replaced(self.shared.name(), why),
@@ -220,9 +225,14 @@ impl TokenCache {
         self.shared.idle_for(now)
     }
 
-    async fn replacement(&self, refused: TokenId, by: Source) -> Result<Token, NotReplayed> {
+    async fn replacement(
+        &self,
+        refused: TokenId,
+        by: Source,
+        claims: Option<Claims>,
+    ) -> Result<Token, NotReplayed> {
         for _ in 0..STARTS {
-            let flying = match self.shared.replacement(refused, by) {
+            let flying = match self.shared.replacement(refused, by, claims.clone()) {
                 Replacement::Use(token) => return Ok(token),
                 Replacement::Wait(flying) => flying,
                 Replacement::Cooldown => return Err(NotReplayed::Cooldown),

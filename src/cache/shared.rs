@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     error::TokenError,
-    fetcher::{DynFetcher, FetchContext, FetchReason, FetchesBehind},
+    fetcher::{Claims, DynFetcher, FetchContext, FetchReason, FetchesBehind},
     observe::{self, Name},
     token::{Token, TokenId},
 };
@@ -151,7 +151,12 @@ impl Shared {
     }
 
     /// The token that takes the place of a refused one.
-    pub(super) fn replacement(self: &Arc<Self>, refused: TokenId, by: Source) -> Replacement {
+    pub(super) fn replacement(
+        self: &Arc<Self>,
+        refused: TokenId,
+        by: Source,
+        claims: Option<Claims>,
+    ) -> Replacement {
         let now = self.now();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
@@ -164,6 +169,9 @@ impl Shared {
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
                 self.suspect(&mut state, by);
+                if claims.is_some() {
+                    state.claims = claims;
+                }
             } else if !flying {
                 return Replacement::Cooldown;
             }
@@ -275,7 +283,8 @@ impl Shared {
         let pause = state.pause.take().unwrap_or(now.monotonic);
         let began = now.later(pause.saturating_duration_since(now.monotonic));
         let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
-        let context = FetchContext::new(reason, rejected, behind.clone());
+        let claims = state.claims.clone().filter(|_| rejected.is_some());
+        let context = FetchContext::new(reason, rejected, claims, behind.clone());
         let timeout = self.policy.fetch_timeout.min(FOREVER);
         let fetcher = self.fetcher.clone();
         let fetch = async move {
@@ -311,6 +320,7 @@ impl Shared {
             Ok(token) => {
                 let entry = self.entry(&mut state, token, began, by, now);
                 state.suspect = None;
+                state.claims = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
                 state.failure.take()

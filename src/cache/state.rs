@@ -10,7 +10,11 @@ use super::{
     flight::Flight,
     schedule::{Phase, ahead_backoff, remember},
 };
-use crate::{error::TokenError, fetcher::FetchReason, token::TokenId};
+use crate::{
+    error::TokenError,
+    fetcher::{Claims, FetchReason},
+    token::TokenId,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -19,6 +23,8 @@ pub(super) struct State {
     pub(super) failure: Option<Failure>,
     /// Whose rejection of the current token is to be answered with another one.
     pub(super) suspect: Option<Source>,
+    /// What the API wants to see in that other token.
+    pub(super) claims: Option<Claims>,
     pub(super) cooldowns: Cooldowns,
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,

@@ -118,7 +118,8 @@ impl<C> ClientCredentials<C> {
         RB::Error: Into<BoxError>,
     {
         let endpoint = self.endpoint(context).await?;
-        let prepared = self.request.prepare(&endpoint, secrets, SystemTime::now())?;
+        let prepared =
+            self.request.prepare(&endpoint, secrets, context.claims(), SystemTime::now())?;
         let PreparedRequest { mut request, redactor, hints } = prepared;
         let reader = ResponseReader { options: &self.response_options, redactor, hints };
         context.mark(request.extensions_mut());

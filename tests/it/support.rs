@@ -175,6 +175,11 @@ impl Issuer {
 }
 
 impl IssuerState {
+    /// The next token is the one after this.
+    pub fn number_from(&mut self, issued: usize) {
+        self.issued = issued;
+    }
+
     fn states(&mut self, token: &str, began: Instant, lifetime: Duration) {
         if let Some(expiry) = began.checked_add(lifetime) {
             self.stated.insert(token.into(), Stated { landed: Instant::now(), expiry });

@@ -148,6 +148,7 @@ impl TokenRequest {
         &self,
         endpoint: &ResolvedEndpoint,
         secrets: &ResolvedSecrets,
+        claims: Option<&str>,
         now: SystemTime,
     ) -> Result<PreparedRequest, TokenError> {
         let (audience, auth) = (endpoint.audience(), self.auth_at(endpoint));
@@ -157,7 +158,13 @@ impl TokenRequest {
             grant: self.grant.hint(),
             encoding: auth.method().encoding_hint(context),
         };
-        let parts = self.parts(auth, context)?;
+        let mut parts = self.parts(auth, context)?;
+        if let Some(claims) = claims {
+            // Those of the configuration are not to be taken away by an API.
+            if !parts.names().any(|name| name == "claims") {
+                parts.param("claims", claims);
+            }
+        }
         let (request, redactor) = encode(parts, &endpoint.url, &self.headers)?;
         Ok(PreparedRequest { request, redactor, hints })
     }

@@ -8,3 +8,4 @@ mod order;
 mod readiness;
 mod redirect;
 mod request;
+mod step_up;
