@@ -7,7 +7,7 @@ use http_body_util::Full;
 use reqwest::{Body, Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware, Next};
 use tower_bearer::{
-    Anonymous, BearerAuthLayer, NotReplayed, TokenError,
+    Anonymous, BearerAuthLayer, ClientCredentials, NotReplayed, TokenCaches, TokenError,
     testing::{Answer, ProtectedApi},
 };
 
@@ -130,6 +130,42 @@ async fn an_extension_opts_a_request_out() {
     let client = client(BearerAuthLayer::new(world.tokens()));
     client.get(world.api.url("/")).with_extension(Anonymous).send().await.unwrap();
     assert!(!world.api.requests()[0].headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn an_extension_selects_the_token() {
+    #[derive(Clone)]
+    struct Tenant(&'static str);
+
+    let world = World::new().await;
+    let (issuer, asked) = (world.issuer.token_endpoint(), Arc::new(Mutex::new(Vec::new())));
+    let tokens = TokenCaches::new({
+        let asked = asked.clone();
+        move |&tenant: &&'static str| {
+            asked.lock().unwrap().push(tenant);
+            ClientCredentials::builder(super::http(), &issuer, tenant, "s3cr3t").build()
+        }
+    });
+    let client =
+        client(BearerAuthLayer::select(move |head| match head.extensions.get::<Tenant>() {
+            Some(Tenant(tenant)) => tokens.get(tenant).map(Some),
+            None => Ok(None),
+        }));
+    for tenant in ["acme", "initech", "acme"] {
+        let request =
+            client.post(world.api.url("/")).with_extension(Tenant(tenant)).body("an order");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(*asked.lock().unwrap(), ["acme", "initech"]);
+    let sent = world.api.requests();
+    assert_eq!(sent[0].bearer(), sent[2].bearer());
+    assert_ne!(sent[0].bearer(), sent[1].bearer());
+
+    world.issuer.revoke_all();
+    let request = client.post(world.api.url("/")).with_extension(Tenant("acme")).body("an order");
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    let response = client.get(world.api.url("/")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
