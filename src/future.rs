@@ -170,8 +170,8 @@ where
                             return Poll::Ready(Err(error.into()));
                         }
                     };
-                    let Some(verdict) = sent.as_ref().and_then(|sent| sent.verdict(&response))
-                    else {
+                    let verdict = sent.as_ref().and_then(|sent| sent.verdict(&response));
+                    let Some(verdict) = verdict else {
                         // Dropped where it is: it is large, and this is every request's way.
                         *sent = None;
                         return Poll::Ready(Ok(response));
@@ -260,27 +260,24 @@ enum Judgement<S, B, RB> {
 }
 
 /// What a response says about the token.
+#[derive(Clone, Copy)]
 enum Verdict {
     /// Nothing against it.
     Accepted,
     Refused,
-    /// It is good, and another is wanted.
-    StepUp(Wanted),
+    /// Perhaps that another is wanted: its challenge is still to be read.
+    Unread,
 }
 
 impl<S, B> Sent<S, B> {
     /// What the response says about the token, if anything follows from that.
     #[inline]
     fn verdict<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
-        let (status, headers) = (response.status(), response.headers());
-        let wanted = self.settings.step_up().wanted(status, headers);
-        match (&self.turn, wanted) {
-            (Turn::First(_), Some(wanted)) => return Some(Verdict::StepUp(wanted)),
-            // The token was fetched for these claims, and does not have them.
-            (Turn::Second(_), Some(Wanted::Claims(_))) => return Some(Verdict::Refused),
-            (_, _) => {}
+        let status = response.status();
+        if self.settings.step_up().may_want(status) {
+            return Some(Verdict::Unread);
         }
-        match self.settings.rejection().is_in(status, headers) {
+        match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
             false if matches!(self.turn, Turn::Second(_)) => Some(Verdict::Accepted),
             false => None,
@@ -289,45 +286,51 @@ impl<S, B> Sent<S, B> {
 
     fn judge<RB>(self, response: Response<RB>, verdict: Verdict) -> Judgement<S, B, RB> {
         let Self { settings, token, turn } = self;
-        let (service, copy) = match turn {
-            Turn::First(first) => match (first, &verdict) {
-                (Some((service, copy)), _) => (service, copy),
-                (None, Verdict::Refused) => {
-                    let why = settings.tokens().not_replayed(token, settings.source(None));
-                    return Judgement::Answer(not_replayed(response, why));
-                }
-                (None, _) => return Judgement::Answer(response),
+        let (status, headers) = (response.status(), response.headers());
+        let (refused, wanted) = match verdict {
+            Verdict::Accepted => (false, None),
+            Verdict::Refused => (true, None),
+            Verdict::Unread => match settings.step_up().wanted(status, headers) {
+                None => (settings.rejection().is_in(status, headers), None),
+                wanted => (false, wanted),
             },
+        };
+        let (service, copy) = match turn {
+            Turn::First(Some(first)) if refused || wanted.is_some() => first,
+            Turn::First(None) if refused => {
+                let why = settings.tokens().not_replayed(token, settings.source(None));
+                return Judgement::Answer(not_replayed(response, why));
+            }
+            Turn::First(_) => return Judgement::Answer(response),
             Turn::Second(source) => {
-                match verdict {
-                    Verdict::Refused => settings.tokens().refused_again(token, source),
-                    _ if says_nothing(&response) => {}
-                    _ => settings.tokens().accepted(token, source),
+                // A token that was fetched for claims, and does not have them, is no help.
+                if refused || matches!(wanted, Some(Wanted::Claims(_))) {
+                    settings.tokens().refused_again(token, source);
+                } else if !says_nothing(&response) {
+                    settings.tokens().accepted(token, source);
                 }
                 return Judgement::Answer(response);
             }
         };
         let source = settings.source(copy.authority());
-        let can_be_sent_again = copy.hold();
-        let (settings, token): (_, Wait<NotReplayed>) = match verdict {
-            Verdict::Refused if can_be_sent_again => {
-                let tokens = settings.tokens().clone();
-                (settings, Box::pin(tokens.replace(token, source, None)))
+        if !copy.hold() {
+            if !refused {
+                return Judgement::Answer(response);
             }
-            Verdict::Refused => {
-                let why = settings.tokens().not_replayed(token, source);
-                return Judgement::Answer(not_replayed(response, why));
-            }
-            Verdict::StepUp(Wanted::Claims(claims)) if can_be_sent_again => {
-                let tokens = settings.tokens().clone();
+            let why = settings.tokens().not_replayed(token, source);
+            return Judgement::Answer(not_replayed(response, why));
+        }
+        let tokens = settings.tokens().clone();
+        let (settings, token): (_, Wait<NotReplayed>) = match wanted {
+            None => (settings, Box::pin(tokens.replace(token, source, None))),
+            Some(Wanted::Claims(claims)) => {
                 (settings, Box::pin(tokens.replace(token, source, Some(claims))))
             }
-            Verdict::StepUp(Wanted::Scope(tokens)) if can_be_sent_again => {
+            Some(Wanted::Scope(tokens)) => {
                 let token = tokens.clone().acquire();
                 let token = async move { token.await.map_err(NotReplayed::NoToken) };
                 (settings.with_tokens(tokens), Box::pin(token))
             }
-            Verdict::StepUp(_) | Verdict::Accepted => return Judgement::Answer(response),
         };
         Judgement::Refusal(response, token, Box::new(Refused { settings, service, copy, source }))
     }

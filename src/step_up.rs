@@ -26,16 +26,13 @@ pub(crate) enum Wanted {
 }
 
 impl StepUp {
+    /// Whether a response with this status is to be read at all.
     #[inline]
-    pub(crate) fn wanted(&self, status: StatusCode, headers: &HeaderMap) -> Option<Wanted> {
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.read(status, headers),
-            _ => None,
-        }
+    pub(crate) fn may_want(&self, status: StatusCode) -> bool {
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && self.is_set()
     }
 
-    #[cold]
-    fn read(&self, status: StatusCode, headers: &HeaderMap) -> Option<Wanted> {
+    pub(crate) fn wanted(&self, status: StatusCode, headers: &HeaderMap) -> Option<Wanted> {
         #[cfg(feature = "client-credentials")]
         if self.claims && status == StatusCode::UNAUTHORIZED {
             if let Some(claims) = bearer_param(headers, "insufficient_claims", "claims") {
@@ -46,6 +43,14 @@ impl StepUp {
         let _ = status;
         let scope = bearer_param(headers, "insufficient_scope", "scope");
         self.scope.as_ref()?(&scope?).map(Wanted::Scope)
+    }
+
+    fn is_set(&self) -> bool {
+        #[cfg(feature = "client-credentials")]
+        if self.claims {
+            return true;
+        }
+        self.scope.is_some()
     }
 }
 
