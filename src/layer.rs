@@ -43,24 +43,30 @@ use crate::{
 ///
 /// # What happens to a request
 ///
-/// 1. One that has an `Authorization` header already, or the extension
+/// 1. A request that has an `Authorization` header already, or the extension
 ///    [`Anonymous`](crate::Anonymous), is passed on as it is.
-/// 2. One to plain `http` is refused with an error, unless the host is this machine.
+/// 2. A request to plain `http` fails with an error, unless the host is this machine.
 /// 3. The token is attached, marked sensitive. If there is none, the request waits for the one
-///    fetch that gets it; meanwhile no permit or slot of the inner service is held.
-/// 4. If the API refuses the token, it is renewed and the request is sent once more. The second
-///    answer is the caller's, whatever it is. Where a second attempt is not possible the caller
-///    gets the refusal, with [`NotReplayed`](crate::NotReplayed) in its extensions.
+///    fetch that gets it. Meanwhile it holds no permit or slot of the inner service.
+/// 4. If the API refuses the token, another is fetched and the request is sent once more. The second
+///    response is the caller's, whatever it is. If the request cannot be sent again, the caller gets
+///    the refusal, with [`NotReplayed`](crate::NotReplayed) in its extensions.
 ///
-/// The layer is cheap to clone and its services share the token. They are `Send`, `Sync` and
+/// The layer is cheap to clone, and its services share the token. They are `Send`, `Sync` and
 /// `Clone` if the inner service is.
 ///
 /// # What it costs
 ///
-/// A request whose token is good reads one clock and shares the value of the header. It takes no
-/// lock and allocates nothing but its copy for a second attempt, whose cost
-/// [depends on the policy](crate::replay). Once a second, one of these requests takes a lock and
-/// allocates a few words, to compare the clocks. The setters below say so if they add to that.
+/// A request whose token is good reads one clock and shares the value of the header. It takes no lock,
+/// and changes no reference count that a request on another thread changes too. It allocates nothing
+/// but its copy for a second attempt, whose cost [depends on the policy](crate::replay). Once a
+/// second, one of these requests takes a lock and allocates a few words, to compare the clocks. The
+/// setters below say so if they add to that.
+///
+/// For this the threads have copies of the layer's settings and of the token's header: twice as many
+/// as there are cores, at least 8 and at most 32. Each is made when a thread first needs it. Each
+/// layer takes half a KiB for every copy, and each token
+/// [300 bytes and its length](crate::Token::header_value).
 ///
 /// # In the guide
 ///
@@ -127,13 +133,13 @@ impl BearerAuthLayer {
 }
 
 impl<R> BearerAuthLayer<R> {
-    /// Keeps up to `limit` bytes of a request's body while it is sent, for the case that the token is
-    /// refused. `wrap` makes a body of your client's type from a [`ReplayBody`], twice for a request
-    /// that is sent twice; it should pass the frames on as they are.
+    /// Keeps up to `limit` bytes of a request's body while the body is sent, for the case that the token
+    /// is refused. `wrap` makes a body of your client's type from a [`ReplayBody`]. It is called twice for a
+    /// request that is sent twice, and should pass the frames on as they are.
     ///
-    /// For bodies that stream, and for those that are boxed. `axum::body::Body::new`,
+    /// Use it for bodies that stream, and for boxed bodies. `axum::body::Body::new`,
     /// `tonic::body::Body::new` and `reqwest::Body::wrap` can be given as they are. A body that turns
-    /// out to be larger than `limit` is sent all the same, but not twice.
+    /// out to be larger than `limit` is sent, but not twice.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -158,11 +164,10 @@ impl<R> BearerAuthLayer<R> {
         BearerAuthLayer { settings: self.settings, replay: Buffered::new(limit, wrap) }
     }
 
-    /// Sends a request once more if `clone` gave a body for that, which it is asked for before the
-    /// first attempt. The clone must be the whole body.
+    /// Sends a request once more if `clone` has given a body for that. `clone` is called for every request,
+    /// before the first attempt. The clone must be the whole body.
     ///
-    /// For a body type that is not `Clone`, but has bodies that can be cloned. `clone` is called for
-    /// every request.
+    /// Use it for a body type that is not `Clone`, but has bodies that can be cloned.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -191,12 +196,13 @@ impl<R> BearerAuthLayer<R> {
 
     /// Sends no request a second time. A refused token is still renewed, for the next request.
     ///
-    /// For where a refusal may go to the caller, or the copy of each request's head costs too much.
+    /// Use it where callers can live with a refusal, or where the copy of each request's head costs too
+    /// much.
     pub fn no_replay(self) -> BearerAuthLayer<NoReplay> {
         BearerAuthLayer { settings: self.settings, replay: NoReplay }
     }
 
-    /// Decides what is a refused token. Default:
+    /// Decides whether a response means that the API has refused the token. Default:
     /// [`rejection::unauthorized`](crate::rejection::unauthorized), which looks at the headers of a
     /// 401 alone. `rejected` is called for every response.
     ///
@@ -298,8 +304,7 @@ impl<R> BearerAuthLayer<R> {
     /// matter: [`Token::prefixed`](crate::Token::prefixed), or
     /// the `token_prefix` of `ClientCredentialsBuilder`.
     ///
-    /// It is then this header that a caller may have set already, and `Authorization` is none of
-    /// the layer's business. A name that the `http` crate has no constant for costs each request a hash
+    /// A caller's own value in this header is then kept, and the layer ignores `Authorization`. A name that the `http` crate has no constant for costs each request a hash
     /// over its bytes, twice, or once with [`overwrite`](Self::overwrite).
     ///
     /// What follows redirects *inside* of this layer, as reqwest does by itself, takes

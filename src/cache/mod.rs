@@ -35,9 +35,9 @@ const STARTS: usize = 3;
 
 /// Keeps a token, renews it before it expires, and has at most one fetch under way.
 ///
-/// Clones share the token. One cache stands for one client at one issuer with one scope; give
-/// the clones to every [`BearerAuthLayer`](crate::BearerAuthLayer) that wants that token. It is
-/// of use without tower as well: for a websocket handshake, a Kafka login, a gRPC interceptor.
+/// Clones share the token. One cache stands for one client at one issuer with one scope. Give
+/// the clones to every [`BearerAuthLayer`](crate::BearerAuthLayer) that wants that token. The cache
+/// works without tower too: for a websocket handshake, a Kafka login, a gRPC interceptor.
 ///
 /// ```
 /// use tower_bearer::{Token, TokenCache, TokenError, fetch_fn};
