@@ -21,20 +21,22 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::{BearerAuthLayer, BoxError, Token, TokenCache, fetch_fn};
 
+use ratios::ISSUER_LATENCY;
 use support::*;
 
 const COLD: usize = 10_000;
 const REJECTED: usize = 1_000;
-const ISSUER_LATENCY: Duration = Duration::from_millis(50);
 
 fn burst(c: &mut Criterion) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut group = c.benchmark_group("burst: issuer latency 50 ms");
     group.sample_size(10);
-    group.bench_function("10,000 bare calls", |b| {
-        b.iter_custom(|rounds| (0..rounds).map(|_| runtime.block_on(all(COLD, Bare))).sum());
-    });
+    for (name, callers) in [("10,000 bare calls", COLD), ("2,000 bare calls", 2 * REJECTED)] {
+        group.bench_function(name, |b| {
+            b.iter_custom(|rounds| (0..rounds).map(|_| runtime.block_on(all(callers, Bare))).sum());
+        });
+    }
     group.bench_function("10,000 on an empty cache", |b| {
         b.iter_custom(|rounds| {
             (0..rounds)

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use Baseline::{Bench, Latency};
 
+/// Of the issuer in the benches of bursts.
+pub const ISSUER_LATENCY: Duration = Duration::from_millis(50);
+
 /// What is compared: the beginning of the group's name, what is 1.0, and what is set against it.
 const COMPARED: [(&str, Baseline, &[&str]); 10] = [
     ("hit", Bench("fixed header"), &["BearerAuth, no_replay"]),
@@ -25,8 +28,13 @@ const COMPARED: [(&str, Baseline, &[&str]); 10] = [
     ),
     (
         "burst",
-        Latency("the issuer's latency", 50e6),
-        &["10,000 bare calls", "10,000 on an empty cache", "1,000 refused at once"],
+        Latency("the issuer's latency", ISSUER_LATENCY),
+        &[
+            "10,000 bare calls",
+            "10,000 on an empty cache",
+            "2,000 bare calls",
+            "1,000 refused at once",
+        ],
     ),
     (
         "body",
@@ -42,8 +50,7 @@ const COMPARED: [(&str, Baseline, &[&str]); 10] = [
 
 enum Baseline {
     Bench(&'static str),
-    /// In nanoseconds.
-    Latency(&'static str, f64),
+    Latency(&'static str, Duration),
 }
 
 /// What was measured under one heading.
@@ -53,9 +60,9 @@ pub struct Compared {
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
+pub struct Group {
     order: usize,
-    name: String,
+    pub name: String,
     bytes: u64,
     size: String,
 }
@@ -66,8 +73,8 @@ pub struct Ratio {
     pub ratio: f64,
 }
 
-/// What each contestant took, in nanoseconds.
-type Medians = BTreeMap<Group, BTreeMap<String, f64>>;
+/// What each contestant took, in nanoseconds: for a request, where the bench counts requests.
+pub type Medians = BTreeMap<Group, BTreeMap<String, f64>>;
 
 impl Group {
     fn heading(&self) -> String {
@@ -102,20 +109,26 @@ pub fn are_measured() -> bool {
     given("--bench") && !given("--test") && !given("--list")
 }
 
-/// Of the groups whose names begin like this, as criterion has stored them.
+/// Of the groups whose names begin like this.
 pub fn ratios(group: &str) -> Result<Vec<Compared>, Box<dyn Error>> {
-    let mut medians = Medians::new();
-    let executable = env::current_exe()?;
-    let criterion = executable.ancestors().map(|above| above.join("criterion"));
-    if let Some(criterion) = criterion.into_iter().find(|directory| directory.is_dir()) {
-        read(&criterion, &mut medians)?;
-    }
+    let medians = medians()?;
     let groups = medians.iter().filter(|(found, _)| found.name.starts_with(group));
     let compared = groups.map(|(group, medians)| Compared {
         heading: group.heading(),
         ratios: compare(group, medians),
     });
     Ok(compared.filter(|compared| !compared.ratios.is_empty()).collect())
+}
+
+/// Of all groups that criterion has stored.
+pub fn medians() -> Result<Medians, Box<dyn Error>> {
+    let mut medians = Medians::new();
+    let executable = env::current_exe()?;
+    let criterion = executable.ancestors().map(|above| above.join("criterion"));
+    if let Some(criterion) = criterion.into_iter().find(|directory| directory.is_dir()) {
+        read(&criterion, &mut medians)?;
+    }
+    Ok(medians)
 }
 
 /// The newest estimates, which are in directories named `new`.
@@ -151,7 +164,8 @@ fn median(directory: &Path) -> Option<(Group, String, f64)> {
         bytes: bench["throughput"]["Bytes"].as_u64().unwrap_or_default(),
         size,
     };
-    Some((group, contestant, estimates["median"]["point_estimate"].as_f64()?))
+    let requests = bench["throughput"]["Elements"].as_f64().unwrap_or(1.0);
+    Some((group, contestant, estimates["median"]["point_estimate"].as_f64()? / requests))
 }
 
 fn compare(group: &Group, medians: &BTreeMap<String, f64>) -> Vec<Ratio> {
@@ -159,7 +173,7 @@ fn compare(group: &Group, medians: &BTreeMap<String, f64>) -> Vec<Ratio> {
     for (prefix, baseline, contestants) in &COMPARED {
         let (baseline, one) = match *baseline {
             Bench(name) => (name, medians.get(name).copied()),
-            Latency(name, nanos) => (name, Some(nanos)),
+            Latency(name, latency) => (name, Some(latency.as_nanos() as f64)),
         };
         if let (true, Some(one)) = (group.name.starts_with(prefix), one) {
             ratios.extend(contestants.iter().filter_map(|&contestant| {
