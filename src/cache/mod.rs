@@ -7,12 +7,14 @@ mod flight;
 mod schedule;
 mod shared;
 mod state;
+mod status;
 
 use std::{fmt, sync::Arc};
 
 pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
 use self::shared::{Lookup, Replacement, Shared};
+pub use self::status::TokenStatus;
 use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
@@ -70,6 +72,9 @@ impl TokenCache {
     /// [rejected](Self::reject). If that fetch fails, a token that has not expired is returned
     /// all the same.
     ///
+    /// To have a token before the first request, call this when the program starts. There is no other
+    /// way to warm a cache up.
+    ///
     /// # Errors
     ///
     /// The failure of the fetch, shared by all who waited for it and by those who ask in the
@@ -95,6 +100,15 @@ impl TokenCache {
     /// it may be about to, and an API may have refused it.
     pub fn peek(&self) -> Option<Token> {
         self.shared.peek()
+    }
+
+    /// Whether there is a token, how long it is still good, and whether the last fetch failed, for a
+    /// health endpoint.
+    ///
+    /// Never fetches and never waits. To have a token before the first request, call
+    /// [`token`](Self::token) when the program starts.
+    pub fn status(&self) -> TokenStatus {
+        self.shared.status()
     }
 
     /// Says that an API refused this token, so that the next caller waits for another.

@@ -17,6 +17,7 @@ use super::{
     flight::{FetchLabels, Flight, Outcome},
     schedule::{FOREVER, Phase, Policy, Windows},
     state::{State, Step},
+    status::TokenStatus,
 };
 use crate::{
     error::TokenError,
@@ -195,6 +196,11 @@ impl Shared {
     pub(super) fn peek(&self) -> Option<Token> {
         let now = self.now();
         self.lock().usable(now).map(|entry| entry.token.clone())
+    }
+
+    pub(super) fn status(&self) -> TokenStatus {
+        let now = self.now();
+        self.lock().status(now)
     }
 
     pub(super) fn peek_unsuspected(&self) -> Option<Token> {

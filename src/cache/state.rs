@@ -9,6 +9,7 @@ use super::{
     entry::{Entry, Moment},
     flight::Flight,
     schedule::{Phase, ahead_backoff, remember},
+    status::TokenStatus,
 };
 use crate::{error::TokenError, fetcher::FetchReason, token::TokenId};
 
@@ -29,6 +30,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Failure {
     error: TokenError,
+    at: Instant,
     in_a_row: u32,
     /// It was a refused token that could not be replaced.
     of_suspect: bool,
@@ -98,11 +100,24 @@ impl State {
         let remembered = remember(error, in_a_row, remaining);
         self.failure.replace(Failure {
             error: error.clone(),
+            at: now.monotonic,
             in_a_row,
             of_suspect: self.suspect.is_some(),
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
         })
+    }
+
+    pub(super) fn status(&self, now: Moment) -> TokenStatus {
+        let usable = self.usable(now);
+        TokenStatus {
+            expires_in: usable.and_then(|entry| entry.expires_in(now)),
+            is_rejected: usable.is_some() && self.suspect.is_some(),
+            is_fetching: self.is_flying(now.monotonic),
+            failure: self.failure.as_ref().map(|failure| {
+                (failure.error.clone(), now.monotonic.saturating_duration_since(failure.at))
+            }),
+        }
     }
 
     pub(super) fn is_flying(&self, now: Instant) -> bool {

@@ -49,6 +49,9 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
     let token = cache.token().await.unwrap();
     assert_eq!(token.expose(), TOKEN);
     assert_clean("token", &format!("{token:?} {token:#?}"));
+    let status = cache.status();
+    assert!(status.has_token());
+    assert_clean("status", &format!("{status:?} {status:#?}"));
     assert_clean("cache", &format!("{cache:?} {cache:#?} {:?}", TokenCache::builder()));
 
     let layer = BearerAuthLayer::new(cache).overwrite();

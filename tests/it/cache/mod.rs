@@ -4,3 +4,4 @@ mod interleavings;
 mod reentry;
 mod renewal;
 mod runtimes;
+mod status;
