@@ -55,7 +55,7 @@ pub use crate::client_credentials::{
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 pub use crate::{
-    cache::{TokenCache, TokenCacheBuilder, TokenStatus},
+    cache::{TokenCache, TokenCacheBuilder, TokenChange, TokenChanges, TokenStatus},
     error::{BoxError, TokenError},
     fetcher::{FetchContext, FetchFn, FetchReason, TokenFetcher, fetch_fn},
     layer::BearerAuthLayer,

@@ -1,6 +1,7 @@
 //! The tokens of one client at one issuer.
 
 mod builder;
+mod changes;
 mod cooldown;
 mod entry;
 mod flight;
@@ -11,10 +12,13 @@ mod status;
 
 use std::{fmt, sync::Arc};
 
-pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
 use self::shared::{Lookup, Replacement, Shared};
-pub use self::status::TokenStatus;
+pub use self::{
+    builder::TokenCacheBuilder,
+    changes::{TokenChange, TokenChanges},
+    status::TokenStatus,
+};
 use crate::{
     error::TokenError,
     fetcher::{FetchesBehind, TokenFetcher},
@@ -109,6 +113,13 @@ impl TokenCache {
     /// [`token`](Self::token) when the program starts.
     pub fn status(&self) -> TokenStatus {
         self.shared.status()
+    }
+
+    /// What happens to the token from now on: it is fetched, renewed or rejected, or a fetch fails.
+    ///
+    /// For those who show it. A slow reader does not delay the cache.
+    pub fn changes(&self) -> TokenChanges {
+        self.shared.changes()
     }
 
     /// Says that an API refused this token, so that the next caller waits for another.

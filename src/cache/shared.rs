@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
+    changes::{Feed, News, TokenChange, TokenChanges},
     cooldown::Source,
     entry::{Entry, Moment, Settled},
     flight::{FetchLabels, Flight, Outcome},
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     /// What a hit sees. Written under the lock.
     settled: ArcSwapOption<Settled>,
     state: Mutex<State>,
+    feed: Feed,
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
     wall_clock: WallClock,
@@ -72,7 +74,8 @@ impl Shared {
         name: Name,
     ) -> Self {
         let settled = ArcSwapOption::empty();
-        Self { settled, state: Mutex::default(), fetcher, policy, wall_clock, name }
+        let (state, feed) = (Mutex::default(), Feed::default());
+        Self { settled, state, feed, fetcher, policy, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -146,6 +149,7 @@ impl Shared {
     /// The token that takes the place of a refused one.
     pub(super) fn replacement(self: &Arc<Self>, refused: TokenId, by: Source) -> Replacement {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
         if let Some(entry) = state.current.clone() {
@@ -156,7 +160,7 @@ impl Shared {
                     return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by);
+                self.suspect(&mut state, by, &mut news);
             } else if !flying {
                 return Replacement::Cooldown;
             }
@@ -175,10 +179,11 @@ impl Shared {
     /// Marks the token as refused, if it is still the current one.
     pub(super) fn reject(&self, refused: TokenId, by: Source) {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
         if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by);
+            self.suspect(&mut state, by, &mut news);
         }
     }
 
@@ -201,6 +206,10 @@ impl Shared {
     pub(super) fn status(&self) -> TokenStatus {
         let now = self.now();
         self.lock().status(now)
+    }
+
+    pub(super) fn changes(&self) -> TokenChanges {
+        self.feed.subscribe()
     }
 
     pub(super) fn peek_unsuspected(&self) -> Option<Token> {
@@ -280,6 +289,7 @@ impl Shared {
 
     fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         // A flight that was given up may still land. Another has taken its place.
         let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
@@ -287,13 +297,20 @@ impl Shared {
         };
         let failure = match outcome {
             Ok(token) => {
+                news.write(|| match state.usable(now) {
+                    None => TokenChange::Fetched,
+                    Some(_) => TokenChange::Renewed,
+                });
                 let entry = self.entry(&mut state, token, began, by, now);
                 state.suspect = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
                 state.failure.take()
             }
-            Err(error) => state.failed(error, now),
+            Err(error) => {
+                news.write(|| TokenChange::Failed(error.clone()));
+                state.failed(error, now)
+            }
         };
         drop(state);
         drop((landed, failure));
@@ -336,8 +353,10 @@ impl Shared {
     }
 
     /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(&self, state: &mut State, by: Source) {
-        state.suspect = Some(by);
+    fn suspect(&self, state: &mut State, by: Source, news: &mut News<'_>) {
+        if state.suspect.replace(by).is_none() {
+            news.write(|| TokenChange::Rejected);
+        }
         self.settled.store(None);
     }
 

@@ -1,5 +1,6 @@
 //! The token cache (`src/cache`).
 
+mod changes;
 mod interleavings;
 mod reentry;
 mod renewal;
