@@ -60,6 +60,12 @@ impl Entry {
         }
     }
 
+    /// How long until the token is due. `None` if it does not expire.
+    pub(super) fn due_in(&self, now: Moment) -> Option<Duration> {
+        let expires = self.windows.expiry < FOREVER;
+        expires.then(|| self.windows.due.saturating_sub(self.age(now)))
+    }
+
     /// The token can be used until its next phase begins, or the clocks are to be compared.
     pub(super) fn settle(&self, now: Moment) -> Settled {
         let age = self.age(now);

@@ -5,6 +5,7 @@ mod changes;
 mod cooldown;
 mod entry;
 mod flight;
+mod keep_fresh;
 mod schedule;
 mod shared;
 mod state;
@@ -49,7 +50,8 @@ const STARTS: usize = 3;
 /// ```
 ///
 /// Nothing runs while nobody asks: the cache has no task of its own but the fetch under way,
-/// which ends with the last clone.
+/// which ends with the last clone. A service that is idle for longer than a token lives can have it
+/// [kept fresh](TokenCacheBuilder::keep_fresh).
 ///
 /// The guide says [when a token is fetched](crate::guide::caching), and lists the
 /// [spans, events and metrics](crate::guide::observability).

@@ -16,8 +16,9 @@ use super::{
     cooldown::Source,
     entry::{Entry, Moment, Settled},
     flight::{FetchLabels, Flight, Outcome},
+    keep_fresh::Keeper,
     schedule::{FOREVER, Phase, Policy, Windows},
-    state::{State, Step},
+    state::{Due, State, Step},
     status::TokenStatus,
 };
 use crate::{
@@ -29,6 +30,9 @@ use crate::{
 
 /// How long an issuer is left alone that has just handed out a token in its last second again.
 const SAME_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the renewal without traffic leaves a fetch alone that was lost when it was launched.
+const LOST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -43,6 +47,7 @@ pub(super) struct Shared {
     feed: Feed,
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
+    keeps_fresh: bool,
     wall_clock: WallClock,
     name: Name,
 }
@@ -70,12 +75,13 @@ impl Shared {
     pub(super) fn new(
         fetcher: Arc<dyn DynFetcher>,
         policy: Policy,
+        keeps_fresh: bool,
         wall_clock: WallClock,
         name: Name,
     ) -> Self {
         let settled = ArcSwapOption::empty();
         let (state, feed) = (Mutex::default(), Feed::default());
-        Self { settled, state, feed, fetcher, policy, wall_clock, name }
+        Self { settled, state, feed, fetcher, policy, keeps_fresh, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -112,6 +118,11 @@ impl Shared {
             }
             Step::Wait(..) | Step::Fail(_) => return None,
         };
+        if self.keeps_fresh {
+            if let Ok(runtime) = Handle::try_current() {
+                self.keep_fresh(&mut state, &runtime, now);
+            }
+        }
         drop(state);
         observe::expires_in(&self.name, entry.remaining(now));
         if kept {
@@ -160,7 +171,7 @@ impl Shared {
                     return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by, &mut news);
+                self.suspect(&mut state, by, now, &mut news);
             } else if !flying {
                 return Replacement::Cooldown;
             }
@@ -183,7 +194,7 @@ impl Shared {
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
         if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by, &mut news);
+            self.suspect(&mut state, by, now, &mut news);
         }
     }
 
@@ -285,6 +296,47 @@ impl Shared {
         let fetch = FETCHES.scope(behind, fetch);
         let labels = FetchLabels { name: self.name.clone(), reason };
         state.flight = Some(Flight::launch(runtime, number, deadline, labels, fetch, land));
+        self.keep_fresh(state, runtime, now);
+    }
+
+    /// Starts the renewal without traffic, unless it is under way.
+    fn keep_fresh(self: &Arc<Self>, state: &mut State, runtime: &Handle, now: Moment) {
+        if !self.keeps_fresh || !state.upkeep.is_lost(now.monotonic) {
+            return;
+        }
+        let (cache, ended) = (Arc::downgrade(self), Arc::downgrade(self));
+        let look = move || cache.upgrade()?.look();
+        // The next caller looks at the state, and starts it again.
+        let ended = move || {
+            if let Some(cache) = ended.upgrade() {
+                cache.settled.store(None);
+            }
+        };
+        let changes = self.feed.subscribe();
+        state.upkeep.start(Keeper::start(runtime, now.monotonic, changes, look, ended));
+    }
+
+    /// Renews the token if it is due. Returns when to look again, if not only after a change.
+    fn look(self: &Arc<Self>) -> Option<Instant> {
+        let now = self.now();
+        let mut state = self.lock();
+        state.upkeep.looks_at(Some(now.monotonic));
+        if let (Due::Now(reason), Ok(runtime)) = (state.due(now), Handle::try_current()) {
+            self.launch(&mut state, &runtime, reason, now);
+        }
+        let next = match state.due(now) {
+            // The runtime is being shut down.
+            Due::Now(_) => Some(now.monotonic + LOST_PAUSE),
+            Due::At(at) => Some(at),
+            Due::Never => None,
+        };
+        state.upkeep.looks_at(next);
+        let usable = state.usable(now).cloned();
+        drop(state);
+        if let Some(entry) = usable {
+            observe::expires_in(&self.name, entry.remaining(now));
+        }
+        next
     }
 
     fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
@@ -295,6 +347,7 @@ impl Shared {
         let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
             return;
         };
+        state.upkeep.looks_at(Some(now.monotonic));
         let failure = match outcome {
             Ok(token) => {
                 news.write(|| match state.usable(now) {
@@ -305,6 +358,8 @@ impl Shared {
                 state.suspect = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
+                let is_usable = state.usable(now).is_some();
+                state.upkeep.token_came(is_usable, now.monotonic);
                 state.failure.take()
             }
             Err(error) => {
@@ -353,8 +408,9 @@ impl Shared {
     }
 
     /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(&self, state: &mut State, by: Source, news: &mut News<'_>) {
+    fn suspect(&self, state: &mut State, by: Source, now: Moment, news: &mut News<'_>) {
         if state.suspect.replace(by).is_none() {
+            state.upkeep.looks_at(Some(now.monotonic));
             news.write(|| TokenChange::Rejected);
         }
         self.settled.store(None);

@@ -6,8 +6,8 @@ use crate::error::TokenError;
 ///
 /// [`TokenCache::status`](crate::TokenCache::status) makes it. It holds no token.
 ///
-/// A cache without a token is not ill. Nobody may have asked for one yet, or nobody has for
-/// so long that the last one has expired. A cache is ill if it has no token and its last fetch failed:
+/// No token alone is no fault. Nobody may have asked for one yet, or nobody has for so long that the
+/// last one has expired. It is a fault if there is no token and the last fetch failed:
 ///
 /// ```
 /// use http::StatusCode;

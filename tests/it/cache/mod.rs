@@ -2,6 +2,7 @@
 
 mod changes;
 mod interleavings;
+mod keep_fresh;
 mod reentry;
 mod renewal;
 mod runtimes;
