@@ -133,7 +133,7 @@ async fn a_reader_waits_for_the_next_change() {
     tokio::task::yield_now().await;
     assert!(!reader.is_finished());
     cache.token().await.unwrap();
-    assert_eq!(reader.await.unwrap(), Some("fetched"));
+    assert_eq!(timeout(seconds(60), reader).await.unwrap().unwrap(), Some("fetched"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +199,7 @@ async fn changes_end_with_the_last_clone_when_all_are_read() {
     });
     tokio::task::yield_now().await;
     drop(other);
-    assert!(reader.await.unwrap());
+    assert!(timeout(seconds(60), reader).await.unwrap().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +210,7 @@ async fn changes_that_are_unread_when_the_last_clone_goes_are_still_read() {
     cache.reject(&token);
     drop(cache);
     assert_eq!(read(&mut changes).await, ["fetched", "rejected"]);
-    assert!(changes.next().await.is_none());
+    assert!(timeout(seconds(60), changes.next()).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]

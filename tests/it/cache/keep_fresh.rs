@@ -212,12 +212,23 @@ async fn an_unknown_lifetime_is_renewed_as_the_default_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_expire_is_never_renewed() {
+async fn a_token_that_does_not_expire_is_not_renewed_and_nothing_wakes_up() {
+    let looks = Arc::new(Mutex::new(0));
+    let counted = looks.clone();
     let issuer = Issuer::of(Duration::MAX);
-    let cache = kept_fresh(&issuer);
+    let cache = TokenCache::builder()
+        .wall_clock(move || {
+            *counted.lock().unwrap() += 1;
+            SystemTime::UNIX_EPOCH
+        })
+        .keep_fresh()
+        .build(issuer.clone());
     token(&cache).await;
+    settle().await;
+    let before = *looks.lock().unwrap();
     sleep(seconds(365 * 24 * 3600)).await;
     assert_eq!(issuer.fetches(), 1);
+    assert_eq!(*looks.lock().unwrap(), before);
 }
 
 #[tokio::test(start_paused = true)]
