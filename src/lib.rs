@@ -59,7 +59,7 @@ pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{
-    cache::{TokenCache, TokenCacheBuilder},
+    cache::{TokenCache, TokenCacheBuilder, TokenChange, TokenChanges, TokenStatus},
     error::{BoxError, TokenError},
     fetcher::{FetchContext, FetchFn, FetchReason, TokenFetcher, fetch_fn},
     layer::BearerAuthLayer,

@@ -254,6 +254,23 @@ async fn fetches_rejections_and_kept_tokens_are_counted() {
     assert!((24.0..26.0).contains(&left), "{left}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_remains_of_a_token_that_is_kept_fresh_is_measured_though_nobody_asks() {
+    let _alone = ALONE.lock().await;
+    let metrics = Metrics::default();
+    let _guard = metrics::set_default_local_recorder(&metrics);
+    let issuer = Issuer::of(seconds(3600));
+    let cache = TokenCache::builder().name("orders").keep_fresh().build(issuer.clone());
+    cache.token().await.unwrap();
+    for _ in 0..200 {
+        tokio::time::sleep(seconds(61)).await;
+        let left = metrics.value("tower_bearer_token_expires_in_seconds{cache=orders}");
+        let now = cache.status().expires_in().unwrap().as_secs_f64();
+        assert!((now..now + 61.0).contains(&left), "{left}, and now {now}");
+    }
+    assert!(issuer.fetches() > 3);
+}
+
 /// An exporter of metrics or logs may need a token of its own.
 #[tokio::test(start_paused = true)]
 async fn who_is_told_may_use_the_cache() {

@@ -26,6 +26,7 @@ use crate::{fetcher::TokenFetcher, observe::Name};
 #[must_use = "a builder does nothing until `build`"]
 pub struct TokenCacheBuilder {
     policy: Policy,
+    keeps_fresh: bool,
     wall_clock: WallClock,
     name: Name,
 }
@@ -39,6 +40,7 @@ impl TokenCacheBuilder {
                 default_lifetime: Duration::from_secs(5 * 60),
                 fetch_timeout: Duration::from_secs(10),
             },
+            keeps_fresh: false,
             wall_clock: Arc::new(SystemTime::now),
             name: "default".into(),
         }
@@ -79,6 +81,28 @@ impl TokenCacheBuilder {
         self
     }
 
+    /// Renews the token also while nobody asks for it, so that a service which is idle at night has
+    /// a good one in the morning. Default: off. A token that nobody uses is then not renewed.
+    ///
+    /// It starts with the first fetch, so call [`TokenCache::token`] when the program starts. From
+    /// then on a task renews the token at the moment when it is due, with the same jitter as a
+    /// renewal that a caller starts. A token that was [rejected](TokenCache::reject) is replaced at
+    /// once. After a failure, the first one included, the next attempt comes after a random part of
+    /// 5 seconds, doubling to 30 seconds with each failure, and no sooner than after 1 second;
+    /// `Retry-After` is honoured up to 5 minutes. While a token is still good, neither is longer
+    /// than half of what remains of it, `Retry-After` of up to a minute excepted.
+    ///
+    /// The task waits at least 1 second after each token, however short it lives, and twice as long
+    /// each time, up to 30 seconds, if tokens have expired when they come. A token that does not
+    /// expire is not renewed.
+    ///
+    /// The task ends with the last clone of the cache, and not with a failure. If its tokio runtime is
+    /// shut down, the next [`TokenCache::token`] on another runtime starts it again.
+    pub fn keep_fresh(mut self) -> Self {
+        self.keeps_fresh = true;
+        self
+    }
+
     /// Where the time of day comes from, for tests.
     ///
     /// A token has expired when either the monotonic clock or this one says so: the former stands
@@ -98,7 +122,8 @@ impl TokenCacheBuilder {
 
     /// A cache over this fetcher. Nothing is fetched until somebody needs a token.
     pub fn build(self, fetcher: impl TokenFetcher) -> TokenCache {
-        TokenCache::over(Shared::new(Arc::new(fetcher), self.policy, self.wall_clock, self.name))
+        let Self { policy, keeps_fresh, wall_clock, name } = self;
+        TokenCache::over(Shared::new(Arc::new(fetcher), policy, keeps_fresh, wall_clock, name))
     }
 }
 
@@ -107,6 +132,7 @@ impl fmt::Debug for TokenCacheBuilder {
         f.debug_struct("TokenCacheBuilder")
             .field("name", &self.name)
             .field("policy", &self.policy)
+            .field("keeps_fresh", &self.keeps_fresh)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::schedule::{Phase, Windows};
+use super::schedule::{FOREVER, Phase, Windows};
 use crate::token::Token;
 
 /// How often the wall clock is read while a token is in use.
@@ -49,6 +49,21 @@ impl Entry {
 
     pub(super) fn remaining(&self, now: Moment) -> Duration {
         self.windows.expiry.saturating_sub(self.age(now))
+    }
+
+    /// How long the token can still be used, unless it has expired.
+    pub(super) fn expires_in(&self, now: Moment) -> Option<Duration> {
+        match self.phase(now) {
+            Phase::Expired => None,
+            _ if self.windows.expiry == FOREVER => Some(Duration::MAX),
+            _ => Some(self.remaining(now)),
+        }
+    }
+
+    /// How long until the token is due. `None` if it does not expire.
+    pub(super) fn due_in(&self, now: Moment) -> Option<Duration> {
+        let expires = self.windows.expiry < FOREVER;
+        expires.then(|| self.windows.due.saturating_sub(self.age(now)))
     }
 
     /// The token can be used until its next phase begins, or the clocks are to be compared.

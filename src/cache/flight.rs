@@ -68,6 +68,11 @@ impl Flight {
         self.number
     }
 
+    /// Until when its waiters wait.
+    pub(super) fn given_up(&self) -> Instant {
+        self.given_up
+    }
+
     /// The task was dropped with its runtime, or its runtime no longer turns.
     pub(super) fn is_lost(&self, now: Instant) -> bool {
         self.outcome.has_changed().is_err() || now >= self.given_up

@@ -1,14 +1,17 @@
 //! The tokens of one client at one issuer.
 
 mod builder;
+mod changes;
 mod cooldown;
 mod entry;
 mod flight;
+mod keep_fresh;
 #[cfg(feature = "token-caches")]
 mod memory;
 mod schedule;
 mod shared;
 mod state;
+mod status;
 
 #[cfg(feature = "token-caches")]
 use std::time::Duration;
@@ -17,9 +20,13 @@ use std::{fmt, sync::Arc};
 #[cfg(feature = "token-caches")]
 use tokio::time::Instant;
 
-pub use self::builder::TokenCacheBuilder;
 pub(crate) use self::cooldown::Source;
 use self::shared::{Lookup, Replacement, Shared};
+pub use self::{
+    builder::TokenCacheBuilder,
+    changes::{TokenChange, TokenChanges},
+    status::TokenStatus,
+};
 #[cfg(feature = "token-caches")]
 pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
@@ -52,7 +59,8 @@ const STARTS: usize = 3;
 /// ```
 ///
 /// Nothing runs while nobody asks: the cache has no task of its own but the fetch under way,
-/// which ends with the last clone.
+/// which ends with the last clone. A service that is idle for longer than a token lives can have it
+/// [kept fresh](TokenCacheBuilder::keep_fresh).
 ///
 /// The guide says [when a token is fetched](crate::guide::caching), and lists the
 /// [spans, events and metrics](crate::guide::observability).
@@ -79,6 +87,9 @@ impl TokenCache {
     /// [rejected](Self::reject). If that fetch fails, a token that has not expired is returned
     /// all the same.
     ///
+    /// To have a token before the first request, call this when the program starts. There is no other
+    /// way to warm a cache up.
+    ///
     /// # Errors
     ///
     /// The failure of the fetch, shared by all who waited for it and by those who ask in the
@@ -104,6 +115,22 @@ impl TokenCache {
     /// it may be about to, and an API may have refused it.
     pub fn peek(&self) -> Option<Token> {
         self.shared.peek()
+    }
+
+    /// Whether there is a token, how long it is still good, and whether the last fetch failed, for a
+    /// health endpoint.
+    ///
+    /// Never fetches and never waits. To have a token before the first request, call
+    /// [`token`](Self::token) when the program starts.
+    pub fn status(&self) -> TokenStatus {
+        self.shared.status()
+    }
+
+    /// What happens to the token from now on: it is fetched, renewed or rejected, or a fetch fails.
+    ///
+    /// For those who show it. A slow reader does not delay the cache.
+    pub fn changes(&self) -> TokenChanges {
+        self.shared.changes()
     }
 
     /// Says that an API refused this token, so that the next caller waits for another.

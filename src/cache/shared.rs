@@ -14,11 +14,14 @@ use tokio::{runtime::Handle, time::Instant};
 #[cfg(feature = "token-caches")]
 use super::memory::Memory;
 use super::{
+    changes::{Feed, News, TokenChange, TokenChanges},
     cooldown::Source,
     entry::{Entry, Moment, Settled},
     flight::{FetchLabels, Flight, Outcome},
+    keep_fresh::Keeper,
     schedule::{FOREVER, Phase, Policy, Windows},
-    state::{State, Step},
+    state::{Due, State, Step},
+    status::TokenStatus,
 };
 use crate::{
     error::TokenError,
@@ -29,6 +32,9 @@ use crate::{
 
 /// How long an issuer is left alone that has just handed out a token in its last second again.
 const SAME_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the renewal without traffic leaves a fetch alone that was lost when it was launched.
+const LOST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -42,8 +48,10 @@ pub(super) struct Shared {
     /// What a hit sees. Written under the lock.
     settled: ArcSwapOption<Settled>,
     state: Mutex<State>,
+    feed: Feed,
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
+    keeps_fresh: bool,
     wall_clock: WallClock,
     name: Name,
 }
@@ -71,11 +79,13 @@ impl Shared {
     pub(super) fn new(
         fetcher: Arc<dyn DynFetcher>,
         policy: Policy,
+        keeps_fresh: bool,
         wall_clock: WallClock,
         name: Name,
     ) -> Self {
         let settled = ArcSwapOption::empty();
-        Self { settled, state: Mutex::default(), fetcher, policy, wall_clock, name }
+        let (state, feed) = (Mutex::default(), Feed::default());
+        Self { settled, state, feed, fetcher, policy, keeps_fresh, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -116,6 +126,11 @@ impl Shared {
             }
             Step::Wait(..) | Step::Fail(_) => return None,
         };
+        if self.keeps_fresh {
+            if let Ok(runtime) = Handle::try_current() {
+                self.keep_fresh(&mut state, &runtime, now);
+            }
+        }
         drop(state);
         observe::expires_in(&self.name, entry.remaining(now));
         if kept {
@@ -158,6 +173,7 @@ impl Shared {
         claims: Option<Claims>,
     ) -> Replacement {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         let flying = state.is_flying(now.monotonic);
         if let Some(entry) = state.current.clone() {
@@ -168,7 +184,7 @@ impl Shared {
                     return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by);
+                self.suspect(&mut state, by, now, &mut news);
                 if claims.is_some() {
                     state.claims = claims;
                 }
@@ -190,10 +206,11 @@ impl Shared {
     /// Marks the token as refused, if it is still the current one.
     pub(super) fn reject(&self, refused: TokenId, by: Source) {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
         if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by);
+            self.suspect(&mut state, by, now, &mut news);
         }
     }
 
@@ -211,6 +228,15 @@ impl Shared {
     pub(super) fn peek(&self) -> Option<Token> {
         let now = self.now();
         self.lock().usable(now).map(|entry| entry.token.clone())
+    }
+
+    pub(super) fn status(&self) -> TokenStatus {
+        let now = self.now();
+        self.lock().status(now)
+    }
+
+    pub(super) fn changes(&self) -> TokenChanges {
+        self.feed.subscribe()
     }
 
     pub(super) fn peek_unsuspected(&self) -> Option<Token> {
@@ -307,25 +333,77 @@ impl Shared {
         let fetch = FETCHES.scope(behind, fetch);
         let labels = FetchLabels { name: self.name.clone(), reason };
         state.flight = Some(Flight::launch(runtime, number, deadline, labels, fetch, land));
+        self.keep_fresh(state, runtime, now);
+    }
+
+    /// Starts the renewal without traffic, unless it is under way.
+    fn keep_fresh(self: &Arc<Self>, state: &mut State, runtime: &Handle, now: Moment) {
+        if !self.keeps_fresh || !state.upkeep.is_lost(now.monotonic) {
+            return;
+        }
+        let (cache, ended) = (Arc::downgrade(self), Arc::downgrade(self));
+        let look = move || cache.upgrade()?.look();
+        // The next caller looks at the state, and starts it again.
+        let ended = move || {
+            if let Some(cache) = ended.upgrade() {
+                cache.settled.store(None);
+            }
+        };
+        let changes = self.feed.subscribe();
+        state.upkeep.start(Keeper::start(runtime, now.monotonic, changes, look, ended));
+    }
+
+    /// Renews the token if it is due. Returns when to look again, if not only after a change.
+    fn look(self: &Arc<Self>) -> Option<Instant> {
+        let now = self.now();
+        let mut state = self.lock();
+        state.upkeep.looks_at(Some(now.monotonic));
+        if let (Due::Now(reason), Ok(runtime)) = (state.due(now), Handle::try_current()) {
+            self.launch(&mut state, &runtime, reason, now);
+        }
+        let next = match state.due(now) {
+            // The runtime is being shut down.
+            Due::Now(_) => Some(now.monotonic + LOST_PAUSE),
+            Due::At(at) => Some(at),
+            Due::Never => None,
+        };
+        state.upkeep.looks_at(next);
+        let usable = state.usable(now).cloned();
+        drop(state);
+        if let Some(entry) = usable {
+            observe::expires_in(&self.name, entry.remaining(now));
+        }
+        next
     }
 
     fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
         let now = self.now();
+        let mut news = self.feed.news();
         let mut state = self.lock();
         // A flight that was given up may still land. Another has taken its place.
         let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
             return;
         };
+        state.upkeep.looks_at(Some(now.monotonic));
         let failure = match outcome {
             Ok(token) => {
+                news.write(|| match state.usable(now) {
+                    None => TokenChange::Fetched,
+                    Some(_) => TokenChange::Renewed,
+                });
                 let entry = self.entry(&mut state, token, began, by, now);
                 state.suspect = None;
                 state.claims = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
+                let is_usable = state.usable(now).is_some();
+                state.upkeep.token_came(is_usable, now.monotonic);
                 state.failure.take()
             }
-            Err(error) => state.failed(error, now),
+            Err(error) => {
+                news.write(|| TokenChange::Failed(error.clone()));
+                state.failed(error, now)
+            }
         };
         drop(state);
         drop((landed, failure));
@@ -368,8 +446,11 @@ impl Shared {
     }
 
     /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(&self, state: &mut State, by: Source) {
-        state.suspect = Some(by);
+    fn suspect(&self, state: &mut State, by: Source, now: Moment, news: &mut News<'_>) {
+        if state.suspect.replace(by).is_none() {
+            state.upkeep.looks_at(Some(now.monotonic));
+            news.write(|| TokenChange::Rejected);
+        }
         self.settled.store(None);
     }
 

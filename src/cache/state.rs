@@ -1,6 +1,6 @@
 //! What the lock guards, and what follows from it for a caller. No clock: `now` comes in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -8,13 +8,18 @@ use super::{
     cooldown::{Cooldowns, Source},
     entry::{Entry, Moment},
     flight::Flight,
+    keep_fresh::Upkeep,
     schedule::{Phase, ahead_backoff, remember},
+    status::TokenStatus,
 };
 use crate::{
     error::TokenError,
     fetcher::{Claims, FetchReason},
     token::TokenId,
 };
+
+/// How often the clocks are compared while nobody asks for the token.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -32,12 +37,14 @@ pub(super) struct State {
     /// When somebody last asked for a token.
     #[cfg(feature = "token-caches")]
     pub(super) used: Option<Instant>,
+    pub(super) upkeep: Upkeep,
 }
 
 /// The last fetch failed, and those before it too if `in_a_row` says so.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     error: TokenError,
+    at: Instant,
     in_a_row: u32,
     /// It was a refused token that could not be replaced.
     of_suspect: bool,
@@ -64,6 +71,14 @@ pub(super) enum Step {
     /// Get another token first. If that fails, use the fallback.
     Wait(FetchReason, Option<Arc<Entry>>),
     Fail(TokenError),
+}
+
+/// What to do for the renewal without traffic.
+pub(super) enum Due {
+    Now(FetchReason),
+    At(Instant),
+    /// When something has changed.
+    Never,
 }
 
 impl State {
@@ -110,15 +125,56 @@ impl State {
     pub(super) fn failed(&mut self, error: &TokenError, now: Moment) -> Option<Failure> {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let remaining = self.usable(now).map(|entry| entry.remaining(now));
-        let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), fastrand::f64());
+        let jitter = fastrand::f64();
+        let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), jitter);
         let remembered = remember(error, in_a_row, remaining);
+        let rest = ahead_backoff(error, in_a_row, remaining.unwrap_or(Duration::MAX), jitter);
+        self.upkeep.rest(now.monotonic + rest.max(remembered));
         self.failure.replace(Failure {
             error: error.clone(),
+            at: now.monotonic,
             in_a_row,
             of_suspect: self.suspect.is_some(),
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
         })
+    }
+
+    /// When the token is to be renewed though nobody asks for it.
+    pub(super) fn due(&self, now: Moment) -> Due {
+        if let Some(flight) = self.flight.as_ref().filter(|_| self.is_flying(now.monotonic)) {
+            return Due::At(flight.given_up());
+        }
+        let (due_in, reason) = match &self.current {
+            None => (Duration::ZERO, FetchReason::Empty),
+            Some(entry) => match (entry.phase(now), self.suspect) {
+                (Phase::Spent | Phase::Expired, None) | (Phase::Expired, Some(_)) => {
+                    (Duration::ZERO, FetchReason::Expired)
+                }
+                (_, Some(_)) => (Duration::ZERO, FetchReason::Rejected),
+                (Phase::Fresh | Phase::Due, None) => match entry.due_in(now) {
+                    Some(due_in) => (due_in, FetchReason::Ahead),
+                    None => return Due::Never,
+                },
+            },
+        };
+        let at = self.upkeep.rested(now.monotonic + due_in);
+        match at <= now.monotonic {
+            true => Due::Now(reason),
+            false => Due::At(at.min(now.monotonic + LOOK_EVERY)),
+        }
+    }
+
+    pub(super) fn status(&self, now: Moment) -> TokenStatus {
+        let usable = self.usable(now);
+        TokenStatus {
+            expires_in: usable.and_then(|entry| entry.expires_in(now)),
+            is_rejected: usable.is_some() && self.suspect.is_some(),
+            is_fetching: self.is_flying(now.monotonic),
+            failure: self.failure.as_ref().map(|failure| {
+                (failure.error.clone(), now.monotonic.saturating_duration_since(failure.at))
+            }),
+        }
     }
 
     pub(super) fn is_flying(&self, now: Instant) -> bool {

@@ -46,9 +46,14 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
     assert_clean("credentials", &format!("{credentials:?} {credentials:#?}"));
 
     let cache = TokenCache::new(credentials);
+    let mut changes = cache.changes();
     let token = cache.token().await.unwrap();
+    assert_clean("changes", &format!("{changes:?} {:?}", changes.next().await));
     assert_eq!(token.expose(), TOKEN);
     assert_clean("token", &format!("{token:?} {token:#?}"));
+    let status = cache.status();
+    assert!(status.has_token());
+    assert_clean("status", &format!("{status:?} {status:#?}"));
     assert_clean("cache", &format!("{cache:?} {cache:#?} {:?}", TokenCache::builder()));
 
     let layer = BearerAuthLayer::new(cache).overwrite();

@@ -1,6 +1,9 @@
 //! The token cache (`src/cache`).
 
+mod changes;
 mod interleavings;
+mod keep_fresh;
 mod reentry;
 mod renewal;
 mod runtimes;
+mod status;
