@@ -46,12 +46,12 @@ mod target;
 pub mod testing;
 mod token;
 
-#[cfg(feature = "config")]
-pub use crate::client_credentials::ClientCredentialsConfig;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret,
 };
+#[cfg(feature = "config")]
+pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 pub use crate::{

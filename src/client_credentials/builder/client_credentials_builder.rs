@@ -261,6 +261,17 @@ impl<C> ClientCredentialsBuilder<C> {
         self.problem.get_or_insert(problem);
     }
 
+    /// Uses the metadata of one of these for the same issuer, or is itself one of them from now on.
+    #[cfg(feature = "config")]
+    pub(crate) fn share_discovery(&mut self, shared: &mut Vec<Arc<Discovery>>) {
+        let Ok(ConfiguredUrl::Issuer(discovery)) = &mut self.url else { return };
+        let issuer = discovery.issuer().identifier();
+        match shared.iter().find(|other| other.issuer().identifier() == issuer) {
+            Some(other) => *discovery = other.clone(),
+            None => shared.push(discovery.clone()),
+        }
+    }
+
     #[cfg(feature = "config")]
     pub(crate) fn problem(&self) -> Option<&TokenError> {
         self.url.as_ref().err().or(self.problem.as_ref())
