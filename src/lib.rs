@@ -48,12 +48,12 @@ pub mod testing;
 mod token;
 mod tokens;
 
-#[cfg(feature = "config")]
-pub use crate::client_credentials::ClientCredentialsConfig;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret,
 };
+#[cfg(feature = "config")]
+pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "token-caches")]

@@ -51,6 +51,8 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
+/// For several audiences or tenants, [`derive`](Self::derive) copies from one of these.
+///
 /// # What is sent
 ///
 /// One `POST` with a form and `Accept: application/json`, authenticated as [`ClientAuth`] says. The
@@ -79,10 +81,10 @@ use crate::{
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
-    endpoint_source: EndpointSource,
-    request: TokenRequest,
-    response_options: ResponseOptions,
-    response_limit: usize,
+    pub(super) endpoint_source: EndpointSource,
+    pub(super) request: TokenRequest,
+    pub(super) response_options: ResponseOptions,
+    pub(super) response_limit: usize,
 }
 
 impl<C> ClientCredentials<C> {
@@ -153,16 +155,16 @@ impl<C> ClientCredentials<C> {
         RB::Error: Into<BoxError>,
     {
         match &self.endpoint_source {
-            EndpointSource::Fixed(endpoint) => Ok(endpoint.clone()),
-            EndpointSource::Discovered(discovery) => {
+            EndpointSource::Fixed { endpoint, .. } => Ok(endpoint.clone()),
+            EndpointSource::Discovered(discovered) => {
                 let check = |endpoint: &ResolvedEndpoint| self.request.check(endpoint);
                 let (limit, auth) = (self.response_limit, self.request.client_auth());
-                discovery.endpoint(|| self.client(), context, limit, auth, check).await
+                discovered.endpoint(|| self.client(), context, limit, auth, check).await
             }
         }
     }
 
-    fn client(&self) -> C
+    pub(super) fn client(&self) -> C
     where
         C: Clone,
     {

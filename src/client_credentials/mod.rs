@@ -15,7 +15,7 @@ mod retry;
 #[cfg(feature = "jwt")]
 pub use self::auth::{Jwt, JwtAlgorithm};
 #[cfg(feature = "config")]
-pub use self::config::ClientCredentialsConfig;
+pub use self::config::{ClientCredentialsConfig, ClientsConfig};
 pub use self::{
     auth::{Assertion, ClientAuth, Secret},
     builder::ClientCredentialsBuilder,

@@ -47,7 +47,7 @@ pub struct Secret {
 
 #[derive(Clone)]
 enum Source {
-    Fixed(SecretString),
+    Fixed(Arc<SecretString>),
     File(Arc<PathBuf>),
     Closure(Arc<Closure>),
 }
@@ -113,7 +113,7 @@ impl Secret {
 
     pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
         match &self.source {
-            Source::Fixed(text) => Ok(text.clone()),
+            Source::Fixed(text) => Ok(SecretString::clone(text)),
             Source::File(path) => {
                 let at = path.clone();
                 let read = tokio::task::spawn_blocking(move || read_file(&at)).await;
@@ -178,7 +178,7 @@ impl From<String> for Secret {
 
 impl From<SecretString> for Secret {
     fn from(text: SecretString) -> Self {
-        Self { source: Source::Fixed(text) }
+        Self { source: Source::Fixed(Arc::new(text)) }
     }
 }
 

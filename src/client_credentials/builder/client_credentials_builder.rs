@@ -7,9 +7,10 @@ use crate::{
         auth::{ClientAuth, Secret},
         credentials::ClientCredentials,
         endpoint::{
-            AuthMethodChoice, Discovery, EndpointOptions, EndpointSource, EndpointUrl, Issuer,
-            ResolvedEndpoint, TransportSecurity,
+            AuthMethodChoice, DiscoveredEndpoint, Discovery, EndpointOptions, EndpointSource,
+            EndpointUrl, Issuer, ResolvedEndpoint, TransportSecurity,
         },
+        message::Placement,
         request::TokenRequest,
         response::{ResponseOptions, Strictness},
     },
@@ -44,15 +45,18 @@ pub struct ClientCredentialsBuilder<C> {
     pub(super) endpoint_options: EndpointOptions,
     problem: Option<TokenError>,
     pub(super) request: TokenRequest,
+    /// The setters that exclude each other were called on this very builder.
+    pub(super) is_grant_chosen: bool,
+    pub(super) chosen_placement: Option<Placement>,
     pub(super) response_options: ResponseOptions,
     pub(super) response_limit: usize,
 }
 
-/// The URL that the user gave.
+/// What the URL that the user gave stands for.
 #[derive(Debug)]
 enum ConfiguredUrl {
-    TokenEndpoint(EndpointUrl),
-    Issuer(Issuer),
+    TokenEndpoint(Arc<ResolvedEndpoint>),
+    Issuer(Arc<Discovery>),
 }
 
 impl<C> ClientCredentials<C> {
@@ -67,7 +71,8 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let url = EndpointUrl::parse(token_endpoint.as_ref()).map(ConfiguredUrl::TokenEndpoint);
+        let url = EndpointUrl::parse(token_endpoint.as_ref())
+            .map(|url| ConfiguredUrl::TokenEndpoint(Arc::new(ResolvedEndpoint::at(url))));
         ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
     }
 
@@ -105,8 +110,61 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let url = Issuer::parse(issuer.as_ref()).map(ConfiguredUrl::Issuer);
+        let url = Issuer::parse(issuer.as_ref())
+            .map(|issuer| ConfiguredUrl::Issuer(Arc::new(Discovery::new(issuer))));
         ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
+    }
+
+    /// Starts from all that these credentials were built with, for a copy that differs in a few
+    /// things: in the scope or the audience for another API, in the
+    /// [client](ClientCredentialsBuilder::client) for another tenant.
+    ///
+    /// A setter replaces what the copy would have had of it. [`param`](ClientCredentialsBuilder::param)
+    /// and [`secret_param`](ClientCredentialsBuilder::secret_param) replace all parameters of that name
+    /// that come from here, so the first call for `audience` replaces and a second one adds. With an
+    /// empty value `param` leaves the parameter out. What has no setter for its opposite, such as
+    /// [`strict`](ClientCredentialsBuilder::strict), stays.
+    ///
+    /// Copies share the metadata of an [issuer](Self::discover), the texts of secrets, and whatever
+    /// clones of the HTTP client share. Metadata that one of them has read is used by all that it suits,
+    /// and copies that need it at once wait for one request. What one copy meets is not held against
+    /// another: a refused token request makes only the copy that sent it look for newer metadata.
+    ///
+    /// ```
+    /// # fn request<C: Clone>(client: C) -> Result<(), tower_bearer::TokenError> {
+    /// use tower_bearer::ClientCredentials;
+    ///
+    /// let issuer = "https://sso.example.com/realms/main";
+    /// let credentials = ClientCredentials::discover(client, issuer, "gateway", "s3cr3t").build()?;
+    ///
+    /// let orders = credentials.derive().param("audience", "https://orders.example").build()?;
+    /// let tenant = credentials.derive().client("tenant-7", "7Fjfp0ZBr1KtDRbnfVdmIw").build()?;
+    /// # Ok(()) }
+    /// # request(()).unwrap();
+    /// ```
+    pub fn derive(&self) -> ClientCredentialsBuilder<C>
+    where
+        C: Clone,
+    {
+        let url = match &self.endpoint_source {
+            EndpointSource::Fixed { endpoint, .. } => {
+                ConfiguredUrl::TokenEndpoint(endpoint.clone())
+            }
+            EndpointSource::Discovered(discovered) => {
+                ConfiguredUrl::Issuer(discovered.discovery().clone())
+            }
+        };
+        ClientCredentialsBuilder {
+            client: self.client(),
+            url: Ok(url),
+            endpoint_options: self.endpoint_source.options(),
+            problem: None,
+            request: self.request.derive(),
+            is_grant_chosen: false,
+            chosen_placement: None,
+            response_options: self.response_options.clone(),
+            response_limit: self.response_limit,
+        }
     }
 }
 
@@ -123,6 +181,8 @@ impl<C> ClientCredentialsBuilder<C> {
             endpoint_options: EndpointOptions::default(),
             problem: None,
             request: TokenRequest::new(client_id, auth),
+            is_grant_chosen: false,
+            chosen_placement: None,
             response_options: ResponseOptions::default(),
             response_limit: RESPONSE_LIMIT,
         }
@@ -144,8 +204,8 @@ impl<C> ClientCredentialsBuilder<C> {
             return Err(problem);
         }
         let (endpoint, is_discovered) = match &url {
-            ConfiguredUrl::TokenEndpoint(endpoint) => (endpoint, false),
-            ConfiguredUrl::Issuer(issuer) => (issuer.url(), true),
+            ConfiguredUrl::TokenEndpoint(endpoint) => (&endpoint.url, false),
+            ConfiguredUrl::Issuer(discovery) => (discovery.issuer().url(), true),
         };
         if self.endpoint_options.transport_security == TransportSecurity::Required
             && !endpoint.is_confidential()
@@ -178,13 +238,13 @@ impl<C> ClientCredentialsBuilder<C> {
         let Self { client, endpoint_options, request, response_options, response_limit, .. } = self;
         let endpoint_source = match url {
             ConfiguredUrl::TokenEndpoint(endpoint) => {
-                let endpoint = ResolvedEndpoint::at(endpoint);
                 request.check(&endpoint)?;
-                EndpointSource::Fixed(Arc::new(endpoint))
+                EndpointSource::Fixed { endpoint, options: endpoint_options }
             }
-            ConfiguredUrl::Issuer(issuer) => {
-                request.check(&ResolvedEndpoint::at(issuer.url().clone()))?;
-                EndpointSource::Discovered(Box::new(Discovery::new(issuer, endpoint_options)))
+            ConfiguredUrl::Issuer(discovery) => {
+                request.check(&ResolvedEndpoint::at(discovery.issuer().url().clone()))?;
+                let discovered = DiscoveredEndpoint::new(discovery, endpoint_options);
+                EndpointSource::Discovered(Box::new(discovered))
             }
         };
         Ok(ClientCredentials::new(
@@ -199,6 +259,17 @@ impl<C> ClientCredentialsBuilder<C> {
     /// Only the first problem is reported.
     pub(super) fn record_problem(&mut self, problem: TokenError) {
         self.problem.get_or_insert(problem);
+    }
+
+    /// Uses the metadata of one of these for the same issuer, or is itself one of them from now on.
+    #[cfg(feature = "config")]
+    pub(crate) fn share_discovery(&mut self, shared: &mut Vec<Arc<Discovery>>) {
+        let Ok(ConfiguredUrl::Issuer(discovery)) = &mut self.url else { return };
+        let issuer = discovery.issuer().identifier();
+        match shared.iter().find(|other| other.issuer().identifier() == issuer) {
+            Some(other) => *discovery = other.clone(),
+            None => shared.push(discovery.clone()),
+        }
     }
 
     #[cfg(feature = "config")]

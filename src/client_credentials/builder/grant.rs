@@ -73,12 +73,13 @@ impl<C> ClientCredentialsBuilder<C> {
     }
 
     fn grant(&mut self, grant: Grant) {
-        if !matches!(self.request.grant, Grant::ClientCredentials) {
+        if self.is_grant_chosen {
             self.record_problem(TokenError::config(
                 "there are two grants, leave out one of `jwt_bearer_grant` and \
                  `legacy_password_grant`",
             ));
         }
+        self.is_grant_chosen = true;
         self.request.grant = grant;
     }
 }

@@ -8,7 +8,7 @@ use http::{
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::{
-        auth::Secret,
+        auth::{ClientAuth, Secret},
         message::Placement,
         request::{ClientIdPlacement, scope},
     },
@@ -17,6 +17,23 @@ use crate::{
 
 /// What a token request contains, and where it is written.
 impl<C> ClientCredentialsBuilder<C> {
+    /// Asks for a token as another client: its id and its secret, in place of those that the builder
+    /// started with. A bare secret is sent by [`ClientAuth::basic`](crate::ClientAuth::basic), whatever
+    /// the client before was sent by.
+    ///
+    /// For tenants that have clients of their own, after
+    /// [`ClientCredentials::derive`](crate::ClientCredentials::derive).
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) refuses an empty id, and what
+    /// [`ClientAuth`](crate::ClientAuth) lists.
+    pub fn client(mut self, client_id: impl Into<Secret>, auth: impl Into<ClientAuth>) -> Self {
+        self.request.client_id = client_id.into();
+        self.request.auth = auth.into();
+        self
+    }
+
     /// Asks for a scope (RFC 6749 section 3.3): words separated by spaces. By default, and for an
     /// empty one, none is sent and the issuer decides. Another call replaces it.
     ///
@@ -186,16 +203,19 @@ impl<C> ClientCredentialsBuilder<C> {
     }
 
     pub(crate) fn placement(mut self, placement: Placement) -> Self {
-        match (self.request.placement, placement) {
-            (Placement::Json, Placement::Query | Placement::Get)
-            | (Placement::Query | Placement::Get, Placement::Json) => {
+        match (self.chosen_placement, placement) {
+            (Some(Placement::Json), Placement::Query | Placement::Get)
+            | (Some(Placement::Query | Placement::Get), Placement::Json) => {
                 self.record_problem(TokenError::config(
                     "parameters are either in a JSON body or in the query, leave out `json_body` \
                      or `params_in_query` and `legacy_get`",
                 ));
             }
-            (Placement::Get, Placement::Query) => {}
-            _ => self.request.placement = placement,
+            (Some(Placement::Get), Placement::Query) => {}
+            _ => {
+                self.chosen_placement = Some(placement);
+                self.request.placement = placement;
+            }
         }
         self
     }

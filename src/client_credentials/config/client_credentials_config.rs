@@ -21,106 +21,83 @@ use crate::{
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// A token request as a file or the environment describes it.
-///
-/// Any serde loader will do. The guide lists [the fields](crate::guide::configuration), and has
-/// [the TOML for many providers](crate::guide::providers). `Debug` shows no value.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCredentialsConfig {
-    #[serde(default)]
-    token_endpoint: Value,
-    #[serde(default)]
-    issuer: Value,
-    #[serde(default)]
-    mtls_endpoint_alias: Value,
-    #[serde(default)]
-    pick_auth_method: Value,
-    #[serde(default)]
-    client_id: Value,
-    #[serde(default)]
-    client_id_file: Value,
-    #[serde(default)]
-    grant_type: Value,
-    #[serde(default)]
-    username: Value,
-    #[serde(default)]
-    password: Value,
-    #[serde(default)]
-    password_file: Value,
-    #[serde(default)]
-    scope: Value,
-    #[serde(default)]
-    scope_separator: Value,
-    #[serde(default)]
-    audience: Value,
-    #[serde(default)]
-    resource: Value,
-    #[serde(default)]
-    params: Value,
-    #[serde(default)]
-    secret_params: Value,
-    #[serde(default)]
-    secret_param_files: Value,
-    #[serde(default)]
-    headers: Value,
-    #[serde(default)]
-    secret_headers: Value,
-    #[serde(default)]
-    placement: Value,
-    #[serde(default)]
-    client_id_in_body: Value,
-    #[serde(default)]
-    client_id_name: Value,
-    #[serde(default)]
-    client_secret_name: Value,
-    #[serde(default)]
-    token_at: Value,
-    #[serde(default)]
-    token_type_at: Value,
-    #[serde(default)]
-    expires_in_at: Value,
-    #[serde(default)]
-    expires_in_millis: Value,
-    #[serde(default)]
-    zero_means_never: Value,
-    #[serde(default)]
-    strict: Value,
-    #[serde(default)]
-    token_prefix: Value,
-    #[serde(default)]
-    response_limit: Value,
-    #[serde(default)]
-    allow_http: Value,
-    // What follows is `Proof`, whose fields serde would not check if it were flattened.
-    #[serde(default)]
-    token_endpoint_auth_method: Value,
-    #[serde(default)]
-    client_secret: Value,
-    #[serde(default)]
-    client_secret_file: Value,
-    #[serde(default)]
-    authorization: Value,
-    #[serde(default)]
-    authorization_file: Value,
-    #[serde(default)]
-    assertion_file: Value,
-    #[serde(default)]
-    client_assertion_type: Value,
-    #[serde(default)]
-    private_key: Value,
-    #[serde(default)]
-    private_key_file: Value,
-    #[serde(default)]
-    alg: Value,
-    #[serde(default)]
-    kid: Value,
-    #[serde(default)]
-    assertion_audience: Value,
-    #[serde(default)]
-    assertion_lifetime: Value,
-    #[serde(default)]
-    assertion_claims: Value,
+/// Declares the struct, whose fields all may be absent, and lists them by their names.
+macro_rules! fields {
+    ($(#[$attribute:meta])* pub struct $name:ident { $($field:ident,)* }) => {
+        $(#[$attribute])*
+        pub struct $name {
+            $(#[serde(default)] $field: Value,)*
+        }
+
+        impl $name {
+            pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+                [$((stringify!($field), &self.$field)),*].into_iter()
+            }
+
+            pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Value)> {
+                [$((stringify!($field), &mut self.$field)),*].into_iter()
+            }
+        }
+    };
+}
+
+fields! {
+    /// A token request as a file or the environment describes it.
+    ///
+    /// Any serde loader will do. The guide lists [the fields](crate::guide::configuration), and has
+    /// [the TOML for many providers](crate::guide::providers). `Debug` shows no value. Several clients
+    /// by name are a [`ClientsConfig`](crate::ClientsConfig).
+    #[derive(Clone, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct ClientCredentialsConfig {
+        token_endpoint,
+        issuer,
+        mtls_endpoint_alias,
+        pick_auth_method,
+        client_id,
+        client_id_file,
+        grant_type,
+        username,
+        password,
+        password_file,
+        scope,
+        scope_separator,
+        audience,
+        resource,
+        params,
+        secret_params,
+        secret_param_files,
+        headers,
+        secret_headers,
+        placement,
+        client_id_in_body,
+        client_id_name,
+        client_secret_name,
+        token_at,
+        token_type_at,
+        expires_in_at,
+        expires_in_millis,
+        zero_means_never,
+        strict,
+        token_prefix,
+        response_limit,
+        allow_http,
+        // What follows is `AuthFields`, whose fields serde would not check if it were flattened.
+        token_endpoint_auth_method,
+        client_secret,
+        client_secret_file,
+        authorization,
+        authorization_file,
+        assertion_file,
+        client_assertion_type,
+        private_key,
+        private_key_file,
+        alg,
+        kid,
+        assertion_audience,
+        assertion_lifetime,
+        assertion_claims,
+    }
 }
 
 impl ClientCredentialsConfig {

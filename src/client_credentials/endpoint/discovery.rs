@@ -1,9 +1,10 @@
-//! Discovery of the token endpoint (RFC 8414, OpenID Connect Discovery), and the cache of its
-//! result.
+//! Discovery of an issuer's metadata (RFC 8414, OpenID Connect Discovery), for all clients that are
+//! made from one description.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,178 +13,100 @@ use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
 
-use super::{
-    issuer::Issuer,
-    metadata::Metadata,
-    metadata_request,
-    options::{AuthMethodChoice, EndpointOptions, MetadataEndpoint, TransportSecurity},
-    resolved::ResolvedEndpoint,
-    url::EndpointUrl,
-};
+use super::{issuer::Issuer, metadata::Metadata, metadata_request};
 use crate::{
-    client_credentials::{auth::ClientAuth, redaction::Redactor},
-    error::{BoxError, Kind, TokenError},
+    error::{BoxError, TokenError},
     fetcher::FetchContext,
 };
 
-/// Finds the token endpoint in the metadata of an issuer, and remembers it until it does not work.
+/// How long to wait for the outcome of another client's request. The runtime that this runs on may
+/// stand still.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The metadata of one issuer, which all clients that share it read from one place.
 pub(crate) struct Discovery {
     issuer: Issuer,
-    options: EndpointOptions,
-    cached: Mutex<Option<CachedEndpoint>>,
+    turn: tokio::sync::Mutex<()>,
+    reads: Mutex<Reads>,
 }
 
-struct CachedEndpoint {
-    endpoint: Arc<ResolvedEndpoint>,
-    freshness: Freshness,
+#[derive(Default)]
+struct Reads {
+    /// How many have ended.
+    ended: u64,
+    last: Option<Result<Snapshot, TokenError>>,
+    newest: Option<Snapshot>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freshness {
-    /// The last token request there was answered, and not refused.
-    Fresh,
-    /// It was refused or has no answer.
-    Stale,
+/// The metadata as one read found it.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    pub(super) metadata: Arc<Metadata>,
+    /// The number of the read. A later one has a higher number.
+    pub(super) read: u64,
 }
 
 impl Discovery {
-    pub(crate) fn new(issuer: Issuer, options: EndpointOptions) -> Self {
-        Self { issuer, options, cached: Mutex::new(None) }
+    pub(crate) fn new(issuer: Issuer) -> Self {
+        Self { issuer, turn: tokio::sync::Mutex::default(), reads: Mutex::default() }
     }
 
-    /// Where tokens are asked from. `client` is called only if the metadata has to be read, and
-    /// then `check` is called with what was found. `auth` is what the client authenticates with, if
-    /// it has to.
-    pub(crate) async fn endpoint<C, RB>(
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What is known without a request.
+    pub(super) fn newest(&self) -> Option<Snapshot> {
+        self.reads().newest.clone()
+    }
+
+    /// Reads the metadata. A read that is under way already stands for this one, whatever its
+    /// outcome is.
+    pub(super) async fn read<C, RB>(
         &self,
         client: impl Fn() -> C,
         context: &FetchContext,
         limit: usize,
-        auth: Option<&ClientAuth>,
-        check: impl Fn(&ResolvedEndpoint) -> Result<(), TokenError>,
-    ) -> Result<Arc<ResolvedEndpoint>, TokenError>
+    ) -> Result<Snapshot, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
         C::Error: Into<BoxError>,
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let before = match &*self.lock() {
-            Some(CachedEndpoint { endpoint, freshness: Freshness::Fresh }) => {
-                return Ok(endpoint.clone());
-            }
-            Some(CachedEndpoint { endpoint, freshness: Freshness::Stale }) => {
-                Some(endpoint.clone())
-            }
-            None => None,
+        let ended_before = self.reads().ended;
+        let turn = match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(_) => tokio::time::timeout(PATIENCE, self.turn.lock()).await.ok(),
         };
-        let metadata =
-            match (metadata_request::read(&self.issuer, client, context, limit).await, before) {
-                (Ok(metadata), _) => metadata,
-                // An issuer whose metadata cannot be had now may give tokens all the same.
-                (Err(error), Some(before)) if error.is_transient() => return Ok(before),
-                (Err(error), _) => return Err(error),
-            };
-        let endpoint = Arc::new(self.resolve(&metadata, auth)?);
-        check(&endpoint)?;
-        *self.lock() =
-            Some(CachedEndpoint { endpoint: endpoint.clone(), freshness: Freshness::Fresh });
-        Ok(endpoint)
+        let outcome_of_another = {
+            let reads = self.reads();
+            (reads.ended != ended_before).then(|| reads.last.clone()).flatten()
+        };
+        if let Some(outcome) = outcome_of_another {
+            return outcome;
+        }
+        let outcome = metadata_request::read(&self.issuer, client, context, limit).await;
+        let mut reads = self.reads();
+        reads.ended += 1;
+        let read = reads.ended;
+        let outcome = outcome.map(|metadata| Snapshot { metadata: Arc::new(metadata), read });
+        if let Ok(snapshot) = &outcome {
+            reads.newest = Some(snapshot.clone());
+        }
+        reads.last = Some(outcome.clone());
+        drop(reads);
+        drop(turn);
+        outcome
     }
 
-    /// While the endpoint is stale, the metadata is read again before a token request.
-    pub(super) fn mark(&self, freshness: Freshness) {
-        if let Some(cached) = &mut *self.lock() {
-            cached.freshness = freshness;
-        }
-    }
-
-    fn resolve(
-        &self,
-        metadata: &Metadata,
-        auth: Option<&ClientAuth>,
-    ) -> Result<ResolvedEndpoint, TokenError> {
-        // Code point by code point (RFC 8414 sections 3.3 and 4).
-        if metadata.issuer != self.issuer.identifier() {
-            return Err(TokenError::new(
-                Kind::Malformed,
-                format!(
-                    "the metadata is of the issuer `{}`, write the issuer just like that if it is \
-                     the one that is meant",
-                    excerpt(&metadata.issuer)
-                ),
-            ));
-        }
-        let url = match self.options.metadata_endpoint {
-            MetadataEndpoint::TokenEndpoint => metadata.token_endpoint(),
-            MetadataEndpoint::MtlsAlias => metadata.mtls_token_endpoint(),
-        };
-        let url = url.and_then(|url| EndpointUrl::parse(url).ok()).ok_or_else(|| {
-            TokenError::new(
-                Kind::Malformed,
-                "the issuer's metadata has no `token_endpoint` that is a URL, name the token \
-                 endpoint instead of the issuer",
-            )
-        })?;
-        let is_confidential = match self.issuer.url().is_https() {
-            true => url.is_https(),
-            false => url.is_confidential(),
-        };
-        if self.options.transport_security == TransportSecurity::Required && !is_confidential {
-            return Err(TokenError::new(
-                Kind::Insecure,
-                format!(
-                    "the issuer's metadata has the token endpoint {url}, and the secret is \
-                     not sent over plain http, have the issuer mend it or call `allow_http`"
-                ),
-            ));
-        }
-        let auth = match auth {
-            Some(auth) => self.other_auth(auth, &metadata.auth_methods())?,
-            None => None,
-        };
-        Ok(ResolvedEndpoint { url, issuer: Some(metadata.issuer.clone()), auth })
-    }
-
-    /// What the client authenticates with in place of `auth`, if the issuer does not take that.
-    fn other_auth(
-        &self,
-        auth: &ClientAuth,
-        methods: &[&str],
-    ) -> Result<Option<ClientAuth>, TokenError> {
-        if auth.is_any_of(methods) {
-            return Ok(None);
-        }
-        let other = auth.by_first_of(methods);
-        match other {
-            Some(other) if self.options.auth_method == AuthMethodChoice::FromMetadata => {
-                Ok(Some(other))
-            }
-            other => Err(TokenError::config(format!(
-                "the issuer does not take this `ClientAuth`, only {}: choose one of them{}",
-                excerpt(&methods.join(", ")),
-                match other {
-                    Some(auth) => format!(", such as `{auth:?}`, or call `pick_auth_method`"),
-                    None => String::new(),
-                }
-            ))),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<CachedEndpoint>> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Discovery")
-            .field("issuer", &self.issuer)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Discovery").field("issuer", &self.issuer).finish_non_exhaustive()
     }
-}
-
-fn excerpt(text: &str) -> String {
-    Redactor::default().excerpt(text)
 }

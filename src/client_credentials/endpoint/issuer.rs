@@ -35,7 +35,7 @@ impl Issuer {
         Ok(Self { identifier: identifier.to_owned(), url, metadata })
     }
 
-    pub(super) fn identifier(&self) -> &str {
+    pub(crate) fn identifier(&self) -> &str {
         &self.identifier
     }
 

@@ -1,6 +1,7 @@
 //! Where a token request is sent: a URL that the user gives, or one from the metadata of an
 //! issuer.
 
+mod discovered;
 mod discovery;
 mod issuer;
 mod metadata;
@@ -11,6 +12,7 @@ mod source;
 mod url;
 
 pub(super) use self::{
+    discovered::DiscoveredEndpoint,
     discovery::Discovery,
     issuer::Issuer,
     options::{AuthMethodChoice, EndpointOptions, MetadataEndpoint, TransportSecurity},

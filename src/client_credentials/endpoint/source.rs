@@ -3,31 +3,40 @@
 use std::sync::Arc;
 
 use super::{
-    discovery::{Discovery, Freshness},
+    discovered::{DiscoveredEndpoint, Freshness},
+    options::EndpointOptions,
     resolved::ResolvedEndpoint,
 };
 
 /// A fixed endpoint, or one that discovery finds.
 #[derive(Debug)]
 pub(crate) enum EndpointSource {
-    Fixed(Arc<ResolvedEndpoint>),
-    Discovered(Box<Discovery>),
+    Fixed { endpoint: Arc<ResolvedEndpoint>, options: EndpointOptions },
+    Discovered(Box<DiscoveredEndpoint>),
 }
 
 impl EndpointSource {
+    /// What the user chose about the endpoint.
+    pub(crate) fn options(&self) -> EndpointOptions {
+        match self {
+            Self::Fixed { options, .. } => *options,
+            Self::Discovered(discovered) => discovered.options(),
+        }
+    }
+
     /// A token request is sent there, and its outcome is not known yet.
     pub(crate) fn mark_stale(&self) {
         match self {
-            Self::Fixed(_) => {}
-            Self::Discovered(discovery) => discovery.mark(Freshness::Stale),
+            Self::Fixed { .. } => {}
+            Self::Discovered(discovered) => discovered.mark(Freshness::Stale),
         }
     }
 
     /// The outcome gives no reason to read the metadata again.
     pub(crate) fn mark_fresh(&self) {
         match self {
-            Self::Fixed(_) => {}
-            Self::Discovered(discovery) => discovery.mark(Freshness::Fresh),
+            Self::Fixed { .. } => {}
+            Self::Discovered(discovered) => discovered.mark(Freshness::Fresh),
         }
     }
 }

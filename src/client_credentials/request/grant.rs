@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// What entitles the client to a token (RFC 6749 section 1.3).
+#[derive(Clone)]
 pub(crate) enum Grant {
     ClientCredentials,
     Password { username: String, password: Secret },

@@ -24,17 +24,27 @@ const RESERVED: [&str; 8] = [
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// Additional parameters, in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Params {
-    pairs: Vec<(String, Value)>,
+    /// From the description that this one is derived from.
+    inherited: Vec<Pair>,
+    pairs: Vec<Pair>,
 }
 
+type Pair = (String, Value);
+
+#[derive(Clone)]
 enum Value {
     Plain(String),
     Secret(Secret),
 }
 
 impl Params {
+    /// Lets the parameters give way to those of their name that are added from now on.
+    pub(super) fn inherit(&mut self) {
+        self.inherited.append(&mut self.pairs);
+    }
+
     /// Adds a parameter. One without a value counts as omitted (RFC 6749 section 3.2).
     pub(crate) fn push(&mut self, name: String, value: String) -> Result<(), TokenError> {
         if name == "resource" && value.contains('#') {
@@ -42,7 +52,7 @@ impl Params {
                 "a `resource` has a fragment, leave out the `#` and what follows it",
             ));
         }
-        self.check(&name)?;
+        self.make_way(&name)?;
         if !value.is_empty() {
             self.pairs.push((name, Value::Plain(value)));
         }
@@ -50,13 +60,13 @@ impl Params {
     }
 
     pub(crate) fn push_secret(&mut self, name: String, value: Secret) -> Result<(), TokenError> {
-        self.check(&name)?;
+        self.make_way(&name)?;
         self.pairs.push((name, Value::Secret(value)));
         Ok(())
     }
 
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.pairs.iter().filter_map(|(_, value)| match value {
+        self.all().filter_map(|(_, value)| match value {
             Value::Plain(_) => None,
             Value::Secret(secret) => Some(secret),
         })
@@ -67,7 +77,7 @@ impl Params {
         context: RequestContext<'a>,
         parts: &mut RequestParts<'a>,
     ) -> Result<(), TokenError> {
-        for (name, value) in &self.pairs {
+        for (name, value) in self.all() {
             match value {
                 Value::Plain(value) => parts.param(name, &**value),
                 Value::Secret(_) if parts.placement() == Placement::Query => {
@@ -82,7 +92,11 @@ impl Params {
         Ok(())
     }
 
-    fn check(&self, name: &str) -> Result<(), TokenError> {
+    fn all(&self) -> impl Iterator<Item = &Pair> {
+        self.inherited.iter().chain(&self.pairs)
+    }
+
+    fn make_way(&mut self, name: &str) -> Result<(), TokenError> {
         if name.is_empty() {
             return Err(TokenError::config("a parameter has an empty name, give it one"));
         }
@@ -98,6 +112,7 @@ impl Params {
                 name.escape_debug()
             )));
         }
+        self.inherited.retain(|(other, _)| other != name);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AUTHENTICATING: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 
 /// The description of a token request, without the endpoint that it is sent to.
+#[derive(Clone)]
 pub(crate) struct TokenRequest {
     pub(crate) client_id: Secret,
     pub(crate) client_id_placement: ClientIdPlacement,
@@ -64,6 +65,13 @@ impl TokenRequest {
             headers: HeaderMap::new(),
             placement: Placement::Form,
         }
+    }
+
+    /// The same description, whose parameters can be replaced.
+    pub(crate) fn derive(&self) -> Self {
+        let mut derived = self.clone();
+        derived.params.inherit();
+        derived
     }
 
     /// Finds what could only fail later, at the first token request or at the server. Secrets that

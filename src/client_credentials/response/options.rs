@@ -3,7 +3,7 @@
 use super::json_pointer::JsonPointer;
 
 /// The options of the user. The default follows RFC 6749, leniently.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseOptions {
     pub(crate) access_token: Option<JsonPointer>,
     pub(crate) token_type: Option<JsonPointer>,

@@ -4,6 +4,7 @@ mod adversity;
 mod auth;
 mod builder;
 mod config;
+mod derive;
 mod endpoint;
 mod request;
 mod response;

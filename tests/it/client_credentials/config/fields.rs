@@ -191,7 +191,7 @@ fn each_field_of_the_wrong_type_is_named() {
 }
 
 /// As the error about a field that is not known lists them.
-fn field_names() -> Vec<String> {
+pub(super) fn field_names() -> Vec<String> {
     let error = environment(&[("", "")]).unwrap_err().to_string();
     let names = error.split('`').skip(1).step_by(2).map(str::to_owned);
     names.filter(|name| !name.is_empty()).collect()

@@ -1,0 +1,135 @@
+//! `ClientsConfig`: clients by name, and the credentials that they describe.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+
+use super::{client_credentials_config::ClientCredentialsConfig, defaults::inherit};
+use crate::{client_credentials::credentials::ClientCredentials, error::TokenError};
+
+/// Clients by name, as a file or the environment describes them.
+///
+/// Each of the `clients` has the fields of a [`ClientCredentialsConfig`]. What all have in common can
+/// stand in `defaults`, which is of the same form. A client's own field is used in place of the default.
+///
+/// No client inherits a secret that may be another's. One that has a `token_endpoint`, an `issuer`, a
+/// `client_id`, a `client_id_file` or a `token_endpoint_auth_method` of its own takes no secret from the
+/// defaults, and none of the fields that go with one. [The guide](crate::guide::configuration) lists them.
+///
+/// ```
+/// use tower_bearer::{ClientsConfig, TokenCache};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config: ClientsConfig = toml::from_str(
+///     r#"
+///     [defaults]
+///     issuer = "https://issuer.example"
+///     client_id = "gateway"
+///     client_secret_file = "/run/secrets/issuer"
+///
+///     [clients.orders]
+///     audience = "https://orders.example"
+///
+///     [clients.billing]
+///     audience = "https://billing.example"
+///     "#,
+/// )?;
+/// # let https = hyper_util::client::legacy::connect::HttpConnector::new();
+/// # let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+/// #     .build(https);
+/// let mut credentials = config.build(client)?;
+/// let orders = TokenCache::new(credentials.remove("orders").ok_or("no client for orders")?);
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// A loader refuses a field that is not known, and says in which client it is, and a name that is there
+/// twice. `Debug` shows neither names nor values.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsConfig {
+    #[serde(default)]
+    defaults: Option<ClientCredentialsConfig>,
+    #[serde(deserialize_with = "clients")]
+    clients: BTreeMap<String, ClientCredentialsConfig>,
+}
+
+impl ClientsConfig {
+    /// The credentials of each client, by its name, for an HTTP client that all of them use. Nothing is
+    /// sent.
+    ///
+    /// Clients of the same `issuer` share its metadata, as [copies](ClientCredentials::derive) do.
+    /// [`derive`](ClientCredentials::derive) also goes on where the configuration ends.
+    ///
+    /// # Errors
+    ///
+    /// What [`ClientCredentialsConfig::builder`] and
+    /// [`build`](crate::ClientCredentialsBuilder::build) refuse, with the client's name in front:
+    /// `` `clients.orders`: .. ``. The first problem is reported, in the order of the names.
+    pub fn build<C: Clone>(
+        self,
+        client: C,
+    ) -> Result<BTreeMap<String, ClientCredentials<C>>, TokenError> {
+        let mut issuers = Vec::new();
+        let mut credentials = BTreeMap::new();
+        for (name, mut config) in self.clients {
+            if let Some(defaults) = &self.defaults {
+                inherit(&mut config, defaults);
+            }
+            let built = config.builder(client.clone()).and_then(|mut builder| {
+                builder.share_discovery(&mut issuers);
+                builder.build()
+            });
+            let built = built.map_err(|problem| problem.in_field(&field(&name)))?;
+            credentials.insert(name, built);
+        }
+        Ok(credentials)
+    }
+}
+
+fn field(name: &str) -> String {
+    format!("clients.{name}")
+}
+
+fn clients<'de, D>(deserializer: D) -> Result<BTreeMap<String, ClientCredentialsConfig>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_map(ClientsVisitor)
+}
+
+/// Names the client in an error about one.
+struct ClientsVisitor;
+
+impl<'de> Visitor<'de> for ClientsVisitor {
+    type Value = BTreeMap<String, ClientCredentialsConfig>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of clients by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut clients = BTreeMap::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let at = field(&name);
+            let at = at.escape_debug();
+            let client = members
+                .next_value()
+                .map_err(|error| A::Error::custom(format_args!("`{at}`: {error}")))?;
+            if clients.insert(name, client).is_some() {
+                return Err(A::Error::custom(format_args!("`{at}`: the name is there twice")));
+            }
+        }
+        Ok(clients)
+    }
+}
+
+impl fmt::Debug for ClientsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientsConfig").finish_non_exhaustive()
+    }
+}
