@@ -95,7 +95,9 @@ pub(crate) struct Refused<S, B> {
 
 /// Which attempt it is. The first has with it what a second needs, if there can be one.
 pub(crate) enum Turn<T> {
-    First(Option<T>),
+    First(T),
+    /// There can be no second.
+    Once(Source),
     Second(Source),
 }
 
@@ -249,7 +251,8 @@ impl<S, B> Unsent<S, B> {
         let token = self.settings.attach(&mut self.request, &token);
         let future = self.service.call(self.request);
         let turn = match self.turn {
-            Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
+            Turn::First(copy) => Turn::First((self.service, copy)),
+            Turn::Once(source) => Turn::Once(source),
             Turn::Second(source) => Turn::Second(source),
         };
         Ok((future, Sent { settings: self.settings, token, turn }))
@@ -272,9 +275,9 @@ impl<S, B> Sent<S, B> {
     fn judge<RB>(self, response: Response<RB>, refused: bool) -> Judgement<S, B, RB> {
         let Self { settings, token, turn } = self;
         let (service, copy) = match turn {
-            Turn::First(Some(first)) => first,
-            Turn::First(None) => {
-                let why = settings.tokens.not_replayed(token, settings.source(None));
+            Turn::First(first) => first,
+            Turn::Once(source) => {
+                let why = settings.tokens.not_replayed(token, source);
                 return Judgement::Answer(not_replayed(response, why));
             }
             Turn::Second(source) => {
@@ -286,7 +289,7 @@ impl<S, B> Sent<S, B> {
                 return Judgement::Answer(response);
             }
         };
-        let source = settings.source(copy.authority());
+        let source = settings.source_of(copy.place());
         if copy.hold() {
             let refused = Refused { settings, service, copy, source };
             Judgement::Refusal(response, token, Box::new(refused))

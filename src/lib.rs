@@ -40,6 +40,7 @@ mod request_copy;
 mod reqwest_middleware;
 mod service;
 mod settings;
+mod source;
 mod striped;
 mod target;
 #[cfg(feature = "testing")]
