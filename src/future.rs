@@ -96,7 +96,9 @@ pub(crate) struct Refused<S, B> {
 
 /// Which attempt it is. The first has with it what a second needs, if there can be one.
 pub(crate) enum Turn<T> {
-    First(Option<T>),
+    First(T),
+    /// There can be no second.
+    Once(Source),
     Second(Source),
 }
 
@@ -247,7 +249,8 @@ impl<S, B> Unsent<S, B> {
         let token = self.settings.attach(&mut self.request, &token);
         let future = self.service.call(self.request);
         let turn = match self.turn {
-            Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
+            Turn::First(copy) => Turn::First((self.service, copy)),
+            Turn::Once(source) => Turn::Once(source),
             Turn::Second(source) => Turn::Second(source),
         };
         Ok((future, Sent { settings: self.settings, token, turn }))
@@ -296,12 +299,12 @@ impl<S, B> Sent<S, B> {
             },
         };
         let (service, copy) = match turn {
-            Turn::First(Some(first)) if refused || wanted.is_some() => first,
-            Turn::First(None) if refused => {
-                let why = settings.tokens().not_replayed(token, settings.source(None));
+            Turn::First(first) if refused || wanted.is_some() => first,
+            Turn::Once(source) if refused => {
+                let why = settings.tokens().not_replayed(token, source);
                 return Judgement::Answer(not_replayed(response, why));
             }
-            Turn::First(_) => return Judgement::Answer(response),
+            Turn::First(_) | Turn::Once(_) => return Judgement::Answer(response),
             Turn::Second(source) => {
                 // A token that was fetched for claims, and does not have them, is no help.
                 if refused || matches!(wanted, Some(Wanted::Claims(_))) {
@@ -312,7 +315,7 @@ impl<S, B> Sent<S, B> {
                 return Judgement::Answer(response);
             }
         };
-        let source = settings.source(copy.authority());
+        let source = settings.source_of(copy.place());
         if !copy.hold() {
             if !refused {
                 return Judgement::Answer(response);

@@ -289,7 +289,7 @@ impl<R> BearerAuthLayer<R> {
             .into_iter()
             .map(|origin| Origin::parse(origin.as_ref()))
             .collect::<Result<_, _>>()?;
-        Ok(self.change(|settings| settings.target.only_for = Some(origins)))
+        Ok(self.change(|settings| settings.only_for(origins)))
     }
 
     /// Sends the token over plain `http` too, where anyone on the way can read it (RFC 6750

@@ -40,6 +40,7 @@ mod request_copy;
 mod reqwest_middleware;
 mod service;
 mod settings;
+mod source;
 mod step_up;
 mod striped;
 mod target;

@@ -38,9 +38,10 @@ impl<B> RequestCopy<B> {
         })
     }
 
-    pub(crate) fn authority(&self) -> Option<&str> {
-        let [_, authority, _] = Reader(&self.head).uri()?;
-        Some(authority).filter(|authority| !authority.is_empty())
+    /// Where it goes: the authority, and the path with the query. Empty where the URI has none.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        let [_, authority, path_and_query] = Reader(&self.head).uri().unwrap_or_default();
+        (authority, path_and_query)
     }
 
     /// The first attempt was refused. Whether there can be a second.

@@ -101,11 +101,13 @@ where
                 saved
             }
         };
-        let copy = RequestCopy::of(&request, saved);
+        let turn = match RequestCopy::of(&request, saved) {
+            Some(copy) => Turn::First(copy),
+            None => Turn::Once(settings.source(request.uri())),
+        };
         let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
-            let turn = Turn::First(copy);
             return ResponseFuture::acquiring(Unsent {
                 settings,
                 service,
@@ -114,16 +116,17 @@ where
                 renewed: false,
             });
         };
-        let (future, again) = match copy {
-            Some(copy) => {
+        let (future, turn) = match turn {
+            Turn::First(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.
                 let clone = self.inner.clone();
                 let mut ready = mem::replace(&mut self.inner, clone);
-                (ready.call(request), Some((ready, copy)))
+                (ready.call(request), Turn::First((ready, copy)))
             }
-            None => (self.inner.call(request), None),
+            Turn::Once(source) => (self.inner.call(request), Turn::Once(source)),
+            Turn::Second(source) => (self.inner.call(request), Turn::Second(source)),
         };
-        ResponseFuture::calling(future, Some(Sent { settings, token, turn: Turn::First(again) }))
+        ResponseFuture::calling(future, Some(Sent { settings, token, turn }))
     }
 }
 

@@ -9,16 +9,17 @@ use std::{
     },
 };
 
-use http::Request;
+use http::{Request, Uri};
 
 use crate::{
     cache::{Source, TokenCache},
     error::TokenError,
     fetcher::fetch_fn,
     rejection::Rejection,
+    source,
     step_up::StepUp,
     striped::{OwnLine, Striped},
-    target::Target,
+    target::{Origin, Target},
     token::{Token, TokenId},
     tokens::Selector,
 };
@@ -33,8 +34,9 @@ pub(crate) struct Settings {
     pub(crate) target: Target,
     pub(crate) rejection: Rejection,
     pub(crate) step_up: StepUp,
-    /// Tells one layer's rejections from another's.
-    id: u64,
+    /// Stands for the host of a request that names none: the origins that the layer is for, or this
+    /// one layer, whose client knows the host.
+    client: u64,
 }
 
 impl Settings {
@@ -55,15 +57,29 @@ impl Settings {
             target: Target::default(),
             rejection: Rejection::Unauthorized,
             step_up: StepUp::default(),
-            id: LAYERS.fetch_add(1, Ordering::Relaxed),
+            client: LAYERS.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    /// Who refuses tokens, as far as that can be told: this layer's target, or one of them.
-    pub(crate) fn source(&self, authority: Option<&str>) -> Source {
+    pub(crate) fn only_for(&mut self, origins: Vec<Origin>) {
         let mut hasher = DefaultHasher::new();
-        (self.id, authority.map(str::to_ascii_lowercase)).hash(&mut hasher);
-        Source(hasher.finish())
+        let mut names: Vec<_> =
+            origins.iter().map(|origin| format!("{origin:?}").to_ascii_lowercase()).collect();
+        names.sort_unstable();
+        names.hash(&mut hasher);
+        self.client = hasher.finish();
+        self.target.only_for = Some(origins);
+    }
+
+    /// Who refuses the tokens of requests to this URI.
+    #[inline]
+    pub(crate) fn source(&self, uri: &Uri) -> Source {
+        source::of_uri(self.client, uri)
+    }
+
+    /// The same from the authority, and from the path with the query.
+    pub(crate) fn source_of(&self, (authority, path_and_query): (&str, &str)) -> Source {
+        source::of(self.client, authority, path_and_query)
     }
 }
 
@@ -131,8 +147,13 @@ impl RequestSettings {
         Self { selected: Some(tokens), ..self }
     }
 
-    pub(crate) fn source(&self, authority: Option<&str>) -> Source {
-        self.layer.source(authority)
+    #[inline]
+    pub(crate) fn source(&self, uri: &Uri) -> Source {
+        self.layer.source(uri)
+    }
+
+    pub(crate) fn source_of(&self, place: (&str, &str)) -> Source {
+        self.layer.source_of(place)
     }
 
     /// Attaches the token, if nobody has to wait for it.

@@ -189,11 +189,14 @@ impl Shared {
                     state.claims = claims;
                 }
             } else if !flying {
-                return Replacement::Cooldown;
+                return forbidden(&state, by, now);
             }
         }
         if let Some(error) = state.remembered(now.monotonic).filter(|_| !flying) {
             return Replacement::Fail(error);
+        }
+        if !flying && !state.cooldowns.wait(by, now.monotonic).is_zero() {
+            return forbidden(&state, by, now);
         }
         match self.runtime() {
             Ok(runtime) => {
@@ -308,6 +311,10 @@ impl Shared {
         let by = state.suspect.filter(|_| rejected.is_some());
         let pause = state.pause.take().unwrap_or(now.monotonic);
         let began = now.later(pause.saturating_duration_since(now.monotonic));
+        if reason == FetchReason::Rejected {
+            let by = state.suspect.unwrap_or(Source::UNKNOWN);
+            state.cooldowns.launched(by, began.monotonic);
+        }
         let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
         let claims = state.claims.clone().filter(|_| rejected.is_some());
         let context = FetchContext::new(reason, rejected, claims, behind.clone());
@@ -462,6 +469,14 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A refusal may not force a fetch now.
+fn forbidden(state: &State, by: Source, now: Moment) -> Replacement {
+    let wait = state.cooldowns.wait(by, now.monotonic);
+    // Fetches that failed may have used up what there is, and then they are the reason.
+    let error = if wait.is_zero() { None } else { state.not_replaced(wait) };
+    error.map_or(Replacement::Cooldown, Replacement::Fail)
 }
 
 impl fmt::Debug for Shared {

@@ -103,7 +103,10 @@ impl State {
             }
             phase => phase,
         };
-        let (phase, reason) = match self.suspect {
+        // While none of the fetches that refusals may force is left, the token is used on.
+        let suspect =
+            self.suspect.filter(|by| flying || self.cooldowns.wait(*by, now.monotonic).is_zero());
+        let (phase, reason) = match suspect {
             None if expires == Phase::Due => (expires, FetchReason::Ahead),
             None => (expires, FetchReason::Expired),
             // The issuer has just failed to replace it, so the next attempt holds nobody up.
@@ -128,13 +131,16 @@ impl State {
         let jitter = fastrand::f64();
         let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), jitter);
         let remembered = remember(error, in_a_row, remaining);
+        let of_suspect = self.suspect.is_some();
+        // Refusals may force few fetches, so none is spent while callers are answered with this.
+        let ahead = if of_suspect { ahead.max(remembered) } else { ahead };
         let rest = ahead_backoff(error, in_a_row, remaining.unwrap_or(Duration::MAX), jitter);
         self.upkeep.rest(now.monotonic + rest.max(remembered));
         self.failure.replace(Failure {
             error: error.clone(),
             at: now.monotonic,
             in_a_row,
-            of_suspect: self.suspect.is_some(),
+            of_suspect,
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
         })
@@ -185,6 +191,12 @@ impl State {
     pub(super) fn remembered(&self, now: Instant) -> Option<TokenError> {
         let failure = self.failure.as_ref().filter(|failure| now < failure.until)?;
         Some(failure.error.clone().retry_in(failure.until - now))
+    }
+
+    /// Why a refused token was not replaced the last time, if that was tried and has failed.
+    pub(super) fn not_replaced(&self, wait: Duration) -> Option<TokenError> {
+        let failure = self.failure.as_ref().filter(|failure| failure.of_suspect)?;
+        Some(failure.error.clone().retry_in(wait))
     }
 
     fn backs_off(&self, now: Instant) -> bool {

@@ -1,6 +1,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::source;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Extension(u8);
@@ -89,7 +90,13 @@ proptest! {
     #[test]
     fn a_request_made_from_a_copy_is_the_same(request in request()) {
         let copy = RequestCopy::of(&request, Some(Saved::Body(()))).unwrap();
-        prop_assert_eq!(copy.authority(), request.uri().authority().map(Authority::as_str));
+        let (authority, path_and_query) = copy.place();
+        prop_assert_eq!(authority, request.uri().authority().map_or("", Authority::as_str));
+        prop_assert_eq!(
+            path_and_query,
+            request.uri().path_and_query().map_or("", PathAndQuery::as_str)
+        );
+        prop_assert_eq!(source::of_uri(7, request.uri()), source::of(7, authority, path_and_query));
         let again = copy.into_request().unwrap();
 
         prop_assert_eq!(again.method(), request.method());

@@ -16,6 +16,8 @@ enum Fate {
     Unchanged,
     /// Nobody says.
     Silence,
+    /// There is none.
+    Failed,
 }
 
 /// The token in the cache is refused, some time after the last event.
@@ -40,6 +42,10 @@ fn rejections(
 }
 
 fn any_fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![9 => any_fate_of_a_token(), 1 => Just(Fate::Failed)]
+}
+
+fn any_fate_of_a_token() -> impl Strategy<Value = Fate> {
     prop_oneof![
         1 => Just(Fate::Accepted),
         4 => Just(Fate::Refused),
@@ -52,14 +58,16 @@ impl Cooldowns {
     /// The fetch that was allowed takes no time, and neither does the request that tries its token.
     fn fetch(&mut self, by: Source, now: Instant, fate: Fate) {
         let token = Token::bearer("t").expect("a good token").id();
+        self.launched(by, now);
         match fate {
+            Fate::Failed => return,
             Fate::Unchanged => return self.unchanged(by, token, now),
             _ => self.forced(by, token, now),
         }
         match fate {
             Fate::Accepted => self.accepted(by, token),
             Fate::Refused => self.refused(by, token),
-            Fate::Unchanged | Fate::Silence => {}
+            Fate::Unchanged | Fate::Silence | Fate::Failed => {}
         }
     }
 }
@@ -70,11 +78,12 @@ struct Model {
     last: Option<(Instant, Fate)>,
     in_a_row: u32,
     fetches: Vec<Instant>,
+    failing: bool,
 }
 
 impl Model {
     fn allows(&mut self, now: Instant) -> bool {
-        let Some((landed, fate)) = self.last else { return true };
+        let Some((landed, fate)) = self.last else { return self.affords(now) };
         let waited = now - landed;
         match fate {
             Fate::Accepted => self.in_a_row = 0,
@@ -83,27 +92,36 @@ impl Model {
                 self.in_a_row += 1;
                 self.last = Some((landed, Fate::Refused));
             }
-            Fate::Refused | Fate::Unchanged => {}
+            Fate::Refused | Fate::Unchanged | Fate::Failed => {}
         }
         let waits = [0, 1, 2, 4, 8, 16, 30];
         waited >= Duration::from_secs(waits[self.in_a_row.min(6) as usize]) && self.affords(now)
     }
 
-    /// No time since has had more fetches than its share and the budget.
     fn affords(&self, now: Instant) -> bool {
-        self.fetches.iter().enumerate().all(|(n, since)| {
-            let fetches = u32::try_from(self.fetches.len() - n).expect("few fetches");
-            EARNED_EVERY * fetches <= (now - *since) + EARNED_EVERY * (BUDGET - 1)
-        })
+        let share = if self.failing { AT_ONCE } else { FOR_ANY };
+        affords(&self.fetches, now, share, EARNED_EVERY)
     }
 
     fn fetch(&mut self, now: Instant, fate: Fate) {
-        self.last = Some((now, fate));
         self.fetches.push(now);
+        self.failing = matches!(fate, Fate::Failed);
+        if self.failing {
+            return;
+        }
+        self.last = Some((now, fate));
         if let Fate::Refused | Fate::Unchanged = fate {
             self.in_a_row += 1;
         }
     }
+}
+
+/// No time since has had more fetches than its share and so many at once.
+fn affords(fetches: &[Instant], now: Instant, at_once: u32, every: Duration) -> bool {
+    fetches.iter().enumerate().all(|(n, since)| {
+        let fetches = u32::try_from(fetches.len() - n).expect("few fetches");
+        every * fetches <= (now - *since) + every * (at_once - 1)
+    })
 }
 
 proptest! {
@@ -150,24 +168,72 @@ proptest! {
     }
 
     #[test]
-    fn a_source_that_every_token_helps_waits_for_its_budget_alone(
-        rejections in rejections(1..5u64, Just(Fate::Refused)),
+    fn all_sources_together_force_ten_fetches_at_once_and_twenty_in_any_minute_at_most(
+        rejections in rejections(prop_oneof![1..5u64, 5..500u64], any_fate()),
     ) {
         let mut now = Instant::now();
         let mut cooldowns = Cooldowns::default();
         let mut fetches: Vec<Instant> = Vec::new();
         for Rejection { by, after, fate } in rejections {
             now += after;
+            if cooldowns.allows(by, now) {
+                cooldowns.fetch(by, now, fate);
+                fetches.push(now);
+                let lately = |span| fetches.iter().filter(|fetch| now - **fetch <= span).count();
+                prop_assert!(lately(Duration::from_secs(5)) <= 10);
+                prop_assert!(lately(Duration::from_secs(60)) <= 20);
+            }
+        }
+        prop_assert!(cooldowns.sources.len() <= SOURCES);
+    }
+
+    #[test]
+    fn two_in_a_minute_are_there_for_a_source_that_new_tokens_help_among_any_that_they_do_not(
+        rejections in rejections(
+            prop_oneof![Just(1), 2..5u64, 5..500u64],
+            prop_oneof![Just(Fate::Refused), Just(Fate::Unchanged)],
+        ),
+    ) {
+        let mut now = Instant::now();
+        let mut cooldowns = Cooldowns::default();
+        let mut fetches: Vec<Instant> = Vec::new();
+        cooldowns.fetch(GOOD, now, Fate::Accepted);
+        fetches.push(now);
+        for Rejection { by, after, fate } in rejections {
+            now += after;
             let allowed = cooldowns.allows(by, now);
             if by == GOOD {
-                let lately = fetches.iter().filter(|fetch| now - **fetch < Duration::from_secs(60));
-                prop_assert!(allowed || lately.count() >= BUDGET as usize);
+                prop_assert!(allowed || !affords(&fetches, now, 2, FEW_EVERY));
                 if allowed {
                     fetches.push(now);
                 }
             }
             if allowed {
                 cooldowns.fetch(by, now, if by == GOOD { Fate::Accepted } else { fate });
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_one_source_does_another_that_is_new_or_that_new_tokens_help_has_its_fetches(
+        rejections in rejections(Just(2), any_fate_of_a_token()),
+        good in collection::btree_map(0..300usize, 0..3u8, 1..20),
+    ) {
+        let mut now = Instant::now();
+        let mut cooldowns = Cooldowns::default();
+        let mut fetches: Vec<Instant> = Vec::new();
+        for (n, Rejection { by, after, fate }) in rejections.into_iter().enumerate() {
+            now += after;
+            if cooldowns.allows(by, now) {
+                cooldowns.fetch(by, now, fate);
+            }
+            for _ in 0..good.get(&n).copied().unwrap_or_default() {
+                let allowed = cooldowns.allows(GOOD, now);
+                prop_assert!(allowed || !affords(&fetches, now, FEW, FEW_EVERY));
+                if allowed {
+                    cooldowns.fetch(GOOD, now, Fate::Accepted);
+                    fetches.push(now);
+                }
             }
         }
     }

@@ -86,19 +86,24 @@ async fn an_api_that_refuses_every_other_request_has_a_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_api_does_not_keep_a_good_one_from_healing_whatever_can_be_told_of_them() {
-    // One layer each, and a URI that names no host, or no copy of the request.
-    for uri in ["/service/Method", "https://api.example.com/"] {
+    // One layer each, no copy of the request, and a URI that names no host, or hosts and paths.
+    for [bad_uri, good_uri] in [
+        ["/service/Method", "/service/Method"],
+        ["/bad.Service/Method", "/good.Service/Method"],
+        ["https://bad.example.com/", "https://api.example.com/"],
+        ["https://api.example.com/bad", "https://api.example.com/good"],
+    ] {
         let issuer = Issuer::of(seconds(36_000));
         let tokens = TokenCache::new(issuer.clone());
         let mut bad = BearerAuthLayer::new(tokens.clone()).no_replay().layer(bad(&issuer));
         let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
         for _ in 0..70 {
-            send(&mut bad, get(uri)).await.unwrap();
+            send(&mut bad, get(bad_uri)).await.unwrap();
             advance(seconds(1)).await;
         }
-        assert_eq!(send(&mut good, get(uri)).await.unwrap().status(), 200);
+        assert_eq!(send(&mut good, get(good_uri)).await.unwrap().status(), 200);
         issuer.revoke_all();
-        assert_eq!(send(&mut good, get(uri)).await.unwrap().status(), 200);
+        assert_eq!(send(&mut good, get(good_uri)).await.unwrap().status(), 200);
     }
 }
 

@@ -1,4 +1,5 @@
 //! Responses that reject a token (`src/rejection.rs`, `src/challenge.rs`).
 
 mod challenge;
+mod cooldown;
 mod refused_token;

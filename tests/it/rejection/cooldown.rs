@@ -1,0 +1,374 @@
+//! How often refusals may have the issuer asked, whoever refuses and under whatever name.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, advance, sleep},
+};
+use tower::{Layer, Service, service_fn};
+use tower_bearer::{
+    BearerAuthLayer, FetchContext, FetchReason, NotReplayed, Token, TokenCache, TokenError,
+    TokenFetcher,
+};
+
+use crate::support::*;
+
+/// Forced fetches of one cache at once, and in any minute.
+const AT_ONCE: usize = 10;
+const A_MINUTE: usize = 20;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// When fetches began that a refusal has forced.
+#[derive(Clone, Default)]
+struct Forced(Arc<Mutex<Vec<Instant>>>);
+
+impl Forced {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// The most in any span of time so long, both ends included.
+    fn most_in(&self, span: Duration) -> usize {
+        let times = self.0.lock().unwrap();
+        let since = |start: &Instant| {
+            times.iter().filter(|time| *time >= start && **time <= *start + span).count()
+        };
+        times.iter().map(since).max().unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn stays_below_the_lid(&self) {
+        let (second, minute) = (self.most_in(seconds(1)), self.most_in(seconds(60)));
+        assert!(second <= AT_ONCE, "{second} forced fetches in a second");
+        assert!(minute <= A_MINUTE, "{minute} forced fetches in a minute");
+    }
+}
+
+/// A fetcher that notes when its cache was forced to fetch.
+struct Counted<F> {
+    fetcher: F,
+    forced: Forced,
+}
+
+impl<F: TokenFetcher> TokenFetcher for Counted<F> {
+    type Error = F::Error;
+
+    async fn fetch(&self, context: FetchContext) -> Result<Token, F::Error> {
+        if context.reason() == FetchReason::Rejected {
+            self.forced.0.lock().unwrap().push(Instant::now());
+        }
+        self.fetcher.fetch(context).await
+    }
+}
+
+fn counted(issuer: &Issuer) -> (TokenCache, Forced) {
+    let forced = Forced::default();
+    let cache = TokenCache::new(Counted { fetcher: issuer.clone(), forced: forced.clone() });
+    (cache, forced)
+}
+
+/// An issuer that ends the old token when it issues a new one.
+#[derive(Clone, Default)]
+struct OneTokenIssuer(Arc<AtomicUsize>);
+
+impl TokenFetcher for OneTokenIssuer {
+    type Error = TokenError;
+
+    async fn fetch(&self, _: FetchContext) -> Result<Token, TokenError> {
+        sleep(ms(20)).await;
+        let newest = self.0.fetch_add(1, Relaxed) + 1;
+        Ok(Token::bearer(&format!("t{newest}"))?.expires_in(seconds(7200)))
+    }
+}
+
+/// Accepts the newest token of its issuer.
+#[derive(Clone)]
+struct NewestOnly(OneTokenIssuer);
+
+impl Service<Request<Body>> for NewestOnly {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let newest = format!("Bearer t{}", self.0.0.load(Relaxed));
+        let good = request.headers()["authorization"] == newest.as_str();
+        ready(Ok(answer(if good { 200 } else { 401 })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_that_end_each_others_token_force_no_more_than_the_lid_each() {
+    let issuer = OneTokenIssuer::default();
+    let mut tasks = JoinSet::new();
+    let processes: Vec<_> = (0..2)
+        .map(|process| {
+            let forced = Forced::default();
+            let tokens =
+                TokenCache::new(Counted { fetcher: issuer.clone(), forced: forced.clone() });
+            for task in 0..8 {
+                let api = NewestOnly(issuer.clone());
+                let mut client = BearerAuthLayer::new(tokens.clone()).layer(api);
+                tasks.spawn(async move {
+                    sleep(ms(3 * task + process)).await;
+                    loop {
+                        let request = get("https://api.example.com/orders");
+                        send(&mut client, request).await.unwrap();
+                        sleep(ms(11)).await;
+                    }
+                });
+            }
+            forced
+        })
+        .collect();
+    sleep(seconds(180)).await;
+    drop(tasks);
+    for forced in processes {
+        forced.stays_below_the_lid();
+        assert!(forced.count() > 0, "nothing was refused");
+    }
+}
+
+/// The `n`-th name of an API.
+type Uri = fn(usize) -> String;
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_refuses_everything_under_a_thousand_names_forces_no_more_than_the_lid() {
+    let names: [Uri; 3] = [
+        |n| format!("https://h{n}.example.com/"),
+        |n| format!("https://api.example.com/{n}/orders"),
+        |n| format!("/service{n}/Method"),
+    ];
+    for uri in names {
+        for latency in [0, 20] {
+            let issuer = Issuer::of(seconds(36_000)).latency(ms(latency));
+            let (tokens, forced) = counted(&issuer);
+            let api = Api::of(&issuer).rejecting_everything();
+            let mut client = BearerAuthLayer::new(tokens).layer(api);
+            for n in 0..3_000 {
+                send(&mut client, get(&uri(n % 1_000))).await.unwrap();
+                advance(ms(50)).await;
+            }
+            forced.stays_below_the_lid();
+            assert!(forced.count() > AT_ONCE, "{}", forced.count());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_every_new_token_answers_for_a_moment_forces_no_more_than_the_lid() {
+    // Every first attempt is refused, and every second accepted, under ten names in turn.
+    let issuer = Issuer::of(seconds(36_000));
+    let (tokens, forced) = counted(&issuer);
+    let n = Arc::new(AtomicUsize::new(0));
+    let api = service_fn(move |_: Request<Body>| {
+        let status = if n.fetch_add(1, Relaxed) % 2 == 0 { 401 } else { 200 };
+        ready(Ok::<_, Infallible>(answer(status)))
+    });
+    let mut client = BearerAuthLayer::new(tokens).layer(api);
+    for n in 0..1_800 {
+        send(&mut client, get(&format!("https://h{}.example.com/", n % 10))).await.unwrap();
+        advance(ms(100)).await;
+    }
+    forced.stays_below_the_lid();
+}
+
+#[tokio::test(start_paused = true)]
+async fn forced_fetches_that_fail_or_bring_the_same_token_stay_below_the_lid_too() {
+    for (trouble, same_token) in [(Some(Trouble::Down), false), (None, true)] {
+        let issuer = Issuer::of(seconds(36_000));
+        issuer.lock().same_token = same_token;
+        let (tokens, forced) = counted(&issuer);
+        let api = Api::of(&issuer).rejecting_everything();
+        let mut client = BearerAuthLayer::new(tokens).layer(api);
+        send(&mut client, get("https://api.example.com/")).await.unwrap();
+        issuer.trouble(trouble);
+        for n in 0..1_800 {
+            let uri = format!("https://h{}.example.com/", n % 100);
+            send(&mut client, get(&uri)).await.unwrap();
+            advance(ms(100)).await;
+        }
+        forced.stays_below_the_lid();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_said_to_the_cache_stay_below_the_lid_too() {
+    let (tokens, forced) = counted(&Issuer::of(seconds(36_000)));
+    for _ in 0..1_800 {
+        let token = tokens.token().await.unwrap();
+        tokens.reject(&token);
+        advance(ms(100)).await;
+    }
+    forced.stays_below_the_lid();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_fetches_fail_a_refusal_that_forces_none_says_so() {
+    let issuer = Issuer::of(seconds(36_000));
+    let (tokens, forced) = counted(&issuer);
+    let api = Api::of(&issuer);
+    let mut client = BearerAuthLayer::new(tokens).layer(api);
+    send(&mut client, get("https://api.example.com/")).await.unwrap();
+    issuer.revoke_all();
+    issuer.trouble(Trouble::Down);
+    let mut longest = Duration::ZERO;
+    for _ in 0..300 {
+        let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+        let why = response.extensions().get();
+        let Some(NotReplayed::NoToken(error)) = why else { panic!("{why:?}") };
+        assert!(error.is_transient());
+        longest = longest.max(error.retry_after().unwrap_or_default());
+        advance(ms(100)).await;
+    }
+    // It says how long, which is until the next fetch is earned.
+    assert!(longest > seconds(5) && longest <= seconds(6), "{longest:?}");
+    issuer.trouble(None);
+    advance(seconds(6)).await;
+    assert_eq!(send(&mut client, get("https://api.example.com/")).await.unwrap().status(), 200);
+    forced.stays_below_the_lid();
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_over_one_cache_are_one_source_where_their_target_is_the_same() {
+    let issuer = Issuer::of(seconds(36_000));
+    let origins = ["https://api.example.com", "https://API2.example.com:443"];
+    let reversed = ["https://api2.example.com", "https://api.example.com"];
+    let new = || BearerAuthLayer::new(TokenCache::new(issuer.clone()));
+    let one_cache = |tokens: &TokenCache| BearerAuthLayer::new(tokens.clone());
+    let bad = || Api::of(&issuer).rejecting_everything();
+
+    // Whether a source is in its cooldown shows in the answer to the second layer.
+    for (first, second, first_uri, second_uri, same) in [
+        (None, None, "https://api.example.com/a/1", "https://API.example.com/a/2?b", true),
+        (None, Some(origins), "https://api.example.com/a", "https://api.example.com/a?b", true),
+        (None, None, "https://api.example.com/a", "https://api.example.com/b", false),
+        (None, None, "https://api.example.com/a", "https://api.example.com:8443/a", false),
+        (Some(origins), Some(reversed), "/service/A", "/service/B", true),
+        (Some(origins), Some(reversed), "/service/A", "/other/A", false),
+        (Some(origins), None, "/service/A", "/service/A", false),
+        (None, None, "/service/A", "/service/A", false),
+    ] {
+        for replays in [true, false] {
+            let tokens = TokenCache::new(issuer.clone());
+            let layer = |origins: Option<[&str; 2]>| {
+                let layer = one_cache(&tokens);
+                origins.map_or(Ok(layer.clone()), |origins| layer.only_for(origins)).unwrap()
+            };
+            if replays {
+                send(&mut layer(first).layer(bad()), get(first_uri)).await.unwrap();
+            } else {
+                // The second refusal says that the token which the first has forced is no help.
+                let mut client = layer(first).no_replay().layer(bad());
+                send(&mut client, get(first_uri)).await.unwrap();
+                send(&mut client, get(first_uri)).await.unwrap();
+            }
+            let response = send(&mut layer(second).layer(bad()), get(second_uri)).await.unwrap();
+            let cooldown = matches!(response.extensions().get(), Some(NotReplayed::Cooldown));
+            assert_eq!(cooldown, same, "{first_uri} {second_uri}, replays: {replays}");
+        }
+    }
+    // Another cache is another client of the issuer.
+    send(&mut new().layer(bad()), get("https://api.example.com/")).await.unwrap();
+    let response = send(&mut new().layer(bad()), get("https://api.example.com/")).await.unwrap();
+    assert!(response.extensions().get::<NotReplayed>().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_refuses_everything_does_not_hold_up_healing_at_the_rest_of_its_host() {
+    let issuer = Issuer::of(seconds(36_000));
+    let good = Api::of(&issuer);
+    let bad = Api::of(&issuer).rejecting_everything();
+    for (bad_uri, good_uri) in [
+        ("https://api.example.com/admin/users", "https://api.example.com/orders/1"),
+        ("/shop.Admin/List", "/shop.Orders/Get"),
+    ] {
+        let (bad, good) = (bad.clone(), good.clone());
+        let host = service_fn(move |request: Request<Body>| {
+            let path = request.uri().path();
+            let is_bad = path.starts_with("/admin/") || path.starts_with("/shop.Admin/");
+            if is_bad { bad.clone() } else { good.clone() }.call(request)
+        });
+        let layer = BearerAuthLayer::new(issuer.clone());
+        for replays in [true, false] {
+            let mut endless = layer.clone().no_replay().layer(host.clone());
+            let mut client = layer.clone().layer(host.clone());
+            for _ in 0..70 {
+                match replays {
+                    true => send(&mut client, get(bad_uri)).await.unwrap(),
+                    false => send(&mut endless, get(bad_uri)).await.unwrap(),
+                };
+                advance(seconds(1)).await;
+            }
+            for _ in 0..3 {
+                issuer.revoke_all();
+                assert_eq!(send(&mut client, get(good_uri)).await.unwrap().status(), 200);
+            }
+            advance(seconds(120)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_new_tokens_help_for_a_moment_leaves_some_to_one_that_is_revoked() {
+    let issuer = Issuer::of(seconds(36_000));
+    let (tokens, forced) = counted(&issuer);
+    let n = Arc::new(AtomicUsize::new(0));
+    let flapping = service_fn(move |_: Request<Body>| {
+        let status = if n.fetch_add(1, Relaxed) % 2 == 0 { 401 } else { 200 };
+        ready(Ok::<_, Infallible>(answer(status)))
+    });
+    let mut flapping = BearerAuthLayer::new(tokens.clone()).layer(flapping);
+    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
+    for n in 0..1_800 {
+        send(&mut flapping, get("https://flapping.example.com/")).await.unwrap();
+        if n % 300 == 299 {
+            issuer.revoke_all();
+            let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
+            assert_eq!(response.status(), 200, "request {n}");
+        }
+        advance(ms(100)).await;
+    }
+    forced.stays_below_the_lid();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_with_a_thousand_names_leaves_some_to_one_that_is_revoked() {
+    let issuer = Issuer::of(seconds(36_000));
+    let (tokens, forced) = counted(&issuer);
+    let bad = Api::of(&issuer).rejecting_everything();
+    let mut bad = BearerAuthLayer::new(tokens.clone()).layer(bad);
+    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
+    // New tokens have helped it once.
+    send(&mut good, get("https://good.example.com/")).await.unwrap();
+    issuer.revoke_all();
+    send(&mut good, get("https://good.example.com/")).await.unwrap();
+    for n in 0..3_000 {
+        send(&mut bad, get(&format!("https://api.example.com/{}/", n % 1_000))).await.unwrap();
+        if n % 300 >= 298 {
+            issuer.revoke_all();
+            let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
+            assert_eq!(response.status(), 200, "request {n}");
+        }
+        advance(ms(100)).await;
+    }
+    forced.stays_below_the_lid();
+}
