@@ -1,5 +1,7 @@
 //! `ClientsConfig`: clients by name, and the credentials that they describe.
 
+#[cfg(feature = "token-caches")]
+use std::sync::Arc;
 use std::{collections::BTreeMap, fmt};
 
 use serde::{
@@ -9,6 +11,8 @@ use serde::{
 
 use super::{client_credentials_config::ClientCredentialsConfig, defaults::inherit};
 use crate::{client_credentials::credentials::ClientCredentials, error::TokenError};
+#[cfg(feature = "token-caches")]
+use crate::{fetcher::TokenFetcher, tokens::TokenCaches};
 
 /// Clients by name, as a file or the environment describes them.
 ///
@@ -88,6 +92,33 @@ impl ClientsConfig {
             credentials.insert(name, built);
         }
         Ok(credentials)
+    }
+
+    /// A cache for each client by its name, for [`BearerAuthLayer::select`](crate::BearerAuthLayer::select).
+    ///
+    /// A name that is not in the configuration is an error that [`is_config`](TokenError::is_config).
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build).
+    #[cfg(feature = "token-caches")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
+    pub fn token_caches<C>(self, client: C) -> Result<TokenCaches<String>, TokenError>
+    where
+        C: Clone,
+        ClientCredentials<C>: TokenFetcher,
+    {
+        let clients = self.build(client)?;
+        let clients: BTreeMap<_, _> =
+            clients.into_iter().map(|(name, client)| (name, Arc::new(client))).collect();
+        Ok(TokenCaches::new(move |name: &String| {
+            clients.get(name).cloned().ok_or_else(|| {
+                let name = name.escape_debug();
+                TokenError::config(format!(
+                    "no client `{name}` is configured, add `clients.{name}`"
+                ))
+            })
+        }))
     }
 }
 

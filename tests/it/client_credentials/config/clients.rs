@@ -326,3 +326,34 @@ async fn clients_of_one_issuer_read_its_metadata_once() {
         ["one.example", "one.example", "other.example", "other.example", "one.example"]
     );
 }
+
+#[tokio::test]
+async fn the_clients_are_caches_by_name_and_no_other_name_is() {
+    let issuer = tower_bearer::testing::AuthorizationServer::start().await.unwrap();
+    let config: ClientsConfig = toml::from_str(&format!(
+        r#"
+        [defaults]
+        token_endpoint = "{}"
+
+        [clients.orders]
+        client_id = "orders"
+        client_secret = "s3cr3t"
+
+        [clients.users]
+        client_id = "users"
+        client_secret = "s3cr3t"
+        "#,
+        issuer.token_endpoint()
+    ))
+    .unwrap();
+    let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .build_http::<http_body_util::Full<bytes::Bytes>>();
+    let caches = config.token_caches(http).unwrap();
+    let orders = caches.get("orders").unwrap().token().await.unwrap();
+    let users = caches.get("users").unwrap().token().await.unwrap();
+    assert_ne!(orders.expose(), users.expose());
+    let unknown = caches.get("admin").unwrap_err();
+    assert!(unknown.is_config(), "{unknown:?}");
+    assert!(unknown.to_string().contains("`admin`"), "{unknown}");
+    assert_eq!(issuer.requests().len(), 2);
+}
