@@ -8,6 +8,7 @@
 //! | use hyper, reqwest, tonic or axum | [`clients`] |
 //! | combine the layer with redirects, retries, timeouts, limits and buffers | [`stack`] |
 //! | choose what is kept of a request for a second attempt | [`replay`] |
+//! | choose a token for each request: by audience, tenant or scope | [`many_tokens`] |
 //! | ask a particular issuer for tokens | [`providers`] |
 //! | read the token request from a file or the environment | [`configuration`] |
 //! | authenticate the client, rotate a secret, sign an assertion | [`secrets`] |
@@ -18,7 +19,12 @@
 //! | replace a hand-written cache, or `oauth2` | [`migration`] |
 
 #![cfg_attr(
-    not(all(feature = "config", feature = "jwt", feature = "testing")),
+    not(all(
+        feature = "config",
+        feature = "jwt",
+        feature = "testing",
+        feature = "token-caches"
+    )),
     allow(rustdoc::broken_intra_doc_links, reason = "the pages link to items of all features")
 )]
 
@@ -41,6 +47,11 @@ pub mod stack {}
 ///
 #[doc = include_str!("docs/replay.md")]
 pub mod replay {}
+
+/// A token for each audience, tenant or scope, chosen for each request.
+///
+#[doc = include_str!("docs/many_tokens.md")]
+pub mod many_tokens {}
 
 /// Issuers by name: what to write for each, and what is sent.
 ///

@@ -9,6 +9,7 @@
 //! [configuration]: crate::guide::configuration
 //! [getting started]: crate::guide::getting_started
 //! [guide]: crate::guide
+//! [many tokens]: crate::guide::many_tokens
 //! [migration]: crate::guide::migration
 //! [observability]: crate::guide::observability
 //! [performance]: crate::guide::performance

@@ -1,19 +1,31 @@
-//! What a hit may allocate and how large its future is, to the byte.
+//! What a hit may allocate and how large its future is, to the byte, and how much memory many tokens take.
 //!
 //! A binary of its own, as its allocator counts.
 
 #[path = "../benches/support/mod.rs"]
 mod support;
 
-use std::{collections::HashMap, future::Ready, mem::size_of};
+use std::{
+    collections::HashMap,
+    future::{Ready, ready},
+    mem::size_of,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use allocation_counter::measure;
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use tokio::runtime::Builder;
 use tower::{Layer, Service, service_fn};
-use tower_bearer::{BearerAuthLayer, BoxError, future::ResponseFuture};
+use tower_bearer::{
+    BearerAuthLayer, BoxError, Token, TokenCaches, TokenError, fetch_fn, future::ResponseFuture,
+};
 
 use support::*;
 
@@ -139,4 +151,56 @@ fn the_future_is_136_bytes_smaller_than_the_request_that_it_keeps_and_the_future
     let future = size_of::<ResponseFuture<Bare, Body, Inner, Body>>();
     let inside = size_of::<Request<Body>>() + size_of::<Inner>();
     assert!(future + 136 <= inside, "{future} bytes, where {inside} are not the layer's");
+}
+
+const KEYS: u32 = 100_000;
+const KEPT: usize = 1_000;
+/// A cache with its token takes 1.5 KiB, so 100,000 of them would take 150 MiB. The failures that are
+/// remembered of 8,000 keys take 4 MiB.
+const BOUND: u64 = 8 << 20;
+
+/// Asks for a token for each key, and says how many were fetched, how many there were, and what was
+/// allocated at most.
+fn a_token_for_each_key(fetch: fn(u32) -> Result<Token, TokenError>) -> (u32, u32, u64) {
+    let (fetches, mut got) = (Arc::new(AtomicU32::new(0)), 0);
+    let counted = fetches.clone();
+    // The allocations of one thread are counted, so everything runs on this one.
+    let allocated = measure(|| {
+        let tokens = TokenCaches::new(move |&key: &u32| {
+            let fetches = counted.clone();
+            Ok::<_, TokenError>(fetch_fn(move |_| {
+                fetches.fetch_add(1, Ordering::Relaxed);
+                ready(fetch(key))
+            }))
+        })
+        .capacity(KEPT);
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            for key in 0..KEYS {
+                // As the layer does.
+                if let Ok(token) = tokens.get(&key).unwrap().token().await {
+                    drop(token.header_value().clone());
+                    got += 1;
+                }
+            }
+        });
+    });
+    (fetches.load(Ordering::Relaxed), got, allocated.bytes_max)
+}
+
+#[test]
+fn a_hundred_thousand_keys_take_the_memory_of_a_thousand_tokens() {
+    let (fetches, got, bytes) = a_token_for_each_key(|key| {
+        Ok(Token::bearer(&format!("{}{key}", access_token(40)))?.expires_in(Duration::MAX))
+    });
+    assert_eq!((fetches, got), (KEYS, KEYS));
+    assert!(bytes < BOUND, "{bytes} bytes");
+}
+
+#[test]
+fn a_hundred_thousand_keys_whose_fetches_fail_take_bounded_memory() {
+    let (fetches, got, bytes) =
+        a_token_for_each_key(|key| Err(TokenError::refused(format!("{key} is not known"))));
+    assert_eq!((fetches, got), (KEYS, 0));
+    assert!(bytes < BOUND, "{bytes} bytes");
 }

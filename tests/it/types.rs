@@ -26,7 +26,7 @@ use tower::{
     util::{BoxCloneService, BoxCloneSyncService},
 };
 use tower_bearer::{
-    BearerAuth, BearerAuthLayer, BoxError, TokenCache, rejection,
+    BearerAuth, BearerAuthLayer, BoxError, TokenCache, TokenCaches, TokenError, rejection,
     replay::{Buffered, NoReplay, ReplayBody, TryClone},
 };
 
@@ -144,6 +144,74 @@ async fn a_client_for_what_an_axum_server_gets() {
     called!(layer().no_replay().layer(http()), Body::empty());
 }
 
+/// Whose token a request wants.
+#[derive(Clone)]
+struct Tenant(String);
+
+fn tenants() -> TokenCaches<String> {
+    TokenCaches::new(|_: &String| Ok::<_, TokenError>(Issuer::default()))
+}
+
+#[tokio::test]
+async fn a_layer_that_selects_in_each_client() {
+    let tokens = tenants();
+    let layer = BearerAuthLayer::select(move |head| match head.extensions.get() {
+        Some(Tenant(tenant)) => tokens.get(tenant).map(Some),
+        None => Ok(None),
+    });
+    called!(layer.clone().layer(http()), Full::<Bytes>::default());
+    called!(layer.clone().buffered(LIMIT, BodyExt::boxed_unsync).layer(http()), {
+        Full::<Bytes>::default().map_err(BoxError::from).boxed_unsync()
+    });
+    called!(layer.clone().buffered(LIMIT, axum::body::Body::new).layer(http()), {
+        axum::body::Body::empty()
+    });
+    let reqwest = service_fn(async |request: Request<reqwest::Body>| {
+        let response = reqwest::Client::new().execute(request.try_into()?).await?;
+        Ok::<_, reqwest::Error>(Response::<reqwest::Body>::from(response))
+    });
+    called!(layer.clone().buffered(LIMIT, reqwest::Body::wrap).layer(reqwest), {
+        reqwest::Body::default()
+    });
+
+    let client = ClientBuilder::new(reqwest::Client::new()).with(layer.clone()).build();
+    stored(&client);
+    let request = client.get("https://api.example.com/").with_extension(Tenant("acme".into()));
+    spawned(async move { request.send().await.map(drop) });
+
+    let layer = layer.rejected_when(rejection::grpc).buffered(LIMIT, tonic::body::Body::new);
+    let client = HealthClient::new(layer.layer(channel()));
+    stored(&client);
+    let mut called = client;
+    let mut request = tonic::Request::new(HealthCheckRequest::default());
+    request.extensions_mut().insert(Tenant("acme".into()));
+    spawned(async move { called.check(request).await.map(drop) });
+}
+
+#[tokio::test]
+async fn a_function_that_selects_by_header_path_or_method() {
+    let tokens = tenants();
+    let layer = BearerAuthLayer::select(move |head| {
+        let tenant = head.headers.get("x-tenant").and_then(|tenant| tenant.to_str().ok());
+        tenant.map(|tenant| tokens.get(tenant)).transpose()
+    });
+    called!(layer.layer(http()), Full::<Bytes>::default());
+
+    let tokens = tenants();
+    let layer = BearerAuthLayer::select(move |head| {
+        let tenant = head.uri.path().split('/').nth(1).ok_or("the path has no tenant")?;
+        Ok::<_, BoxError>(Some(tokens.get(tenant)?))
+    });
+    called!(layer.layer(http()), Full::<Bytes>::default());
+
+    let (read, write) = (TokenCache::new(Issuer::default()), TokenCache::new(Issuer::default()));
+    let layer = BearerAuthLayer::select(move |head| {
+        let tokens = if head.method.is_safe() { &read } else { &write };
+        Ok::<_, TokenError>(Some(tokens.clone()))
+    });
+    called!(layer.layer(http()), Full::<Bytes>::default());
+}
+
 #[tokio::test]
 async fn boxed_services() {
     let body = Full::<Bytes>::default;
@@ -217,6 +285,7 @@ struct Clients {
     >,
     erased: BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, BoxError>,
     tokens: TokenCache,
+    tenants: TokenCaches<String>,
     layer: BearerAuthLayer,
 }
 
@@ -237,11 +306,12 @@ async fn the_type_of_a_stored_client_can_be_written_down() {
         axum: layer().buffered(LIMIT, axum).layer(http()),
         erased: BoxCloneSyncService::new(layer().layer(http())),
         tokens: TokenCache::new(Issuer::default()),
+        tenants: tenants(),
         layer: layer(),
     };
     stored(&clients);
-    let Clients { hyper, boxed, streams, at_times, reqwest, tonic, axum, erased, tokens, layer } =
-        clients;
-    stored(&(hyper, boxed, streams, at_times, reqwest));
-    stored(&(tonic, axum, erased, tokens, layer));
+    let Clients { hyper, boxed, streams, at_times, reqwest, tonic, .. } = clients.clone();
+    stored(&(hyper, boxed, streams, at_times, reqwest, tonic));
+    let Clients { axum, erased, tokens, tenants, layer, .. } = clients;
+    stored(&(axum, erased, tokens, tenants, layer));
 }

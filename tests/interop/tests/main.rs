@@ -9,3 +9,4 @@ mod refusal;
 mod revocation;
 mod scope;
 mod secret;
+mod selection;

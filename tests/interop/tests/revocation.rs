@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// RFC 7009 section 2.1.
-async fn revoke(id: &str, secret: &str, token: &str) {
+pub async fn revoke(id: &str, secret: &str, token: &str) {
     let form = Serializer::new(String::new())
         .extend_pairs([("token", token), ("client_id", id), ("client_secret", secret)])
         .finish();
