@@ -409,6 +409,10 @@ impl Shared {
             }
             Err(error) => {
                 news.write(|| TokenChange::Failed(error.clone()));
+                // An API can ask for claims that the issuer takes from nobody.
+                if !error.is_transient() {
+                    state.claims = None;
+                }
                 state.failed(error, now)
             }
         };
