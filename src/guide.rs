@@ -19,12 +19,7 @@
 //! | replace a hand-written cache, or `oauth2` | [`migration`] |
 
 #![cfg_attr(
-    not(all(
-        feature = "config",
-        feature = "jwt",
-        feature = "testing",
-        feature = "token-caches"
-    )),
+    not(all(feature = "config", feature = "jwt", feature = "testing", feature = "token-caches")),
     allow(rustdoc::broken_intra_doc_links, reason = "the pages link to items of all features")
 )]
 
