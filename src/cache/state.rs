@@ -73,9 +73,8 @@ impl State {
             phase => phase,
         };
         // While none of the fetches that refusals may force is left, the token is used on.
-        let suspect = self
-            .suspect
-            .filter(|by| flying || self.cooldowns.wait(*by, now.monotonic).is_zero());
+        let suspect =
+            self.suspect.filter(|by| flying || self.cooldowns.wait(*by, now.monotonic).is_zero());
         let (phase, reason) = match suspect {
             None if expires == Phase::Due => (expires, FetchReason::Ahead),
             None => (expires, FetchReason::Expired),
