@@ -22,8 +22,8 @@ pub enum NotReplayed {
     NoToken(TokenError),
     /// The issuer returned the refused token again.
     SameToken,
-    /// The last tokens that were fetched for this reason were refused too, so the issuer is not asked again
-    /// yet. See [`TokenCache::reject`](crate::TokenCache::reject).
+    /// The last tokens that were fetched for this reason were refused too, or were many, so the issuer is not
+    /// asked again yet. See [`TokenCache::reject`](crate::TokenCache::reject).
     Cooldown,
 }
 

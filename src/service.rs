@@ -101,13 +101,14 @@ where
                 saved
             }
         };
-        let turn = match RequestCopy::of(&request, saved) {
-            Some(copy) => Turn::First(copy),
-            None => Turn::Once(settings.source(request.uri())),
-        };
+        let copy = RequestCopy::of(&request, saved);
         let Some(token) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
+            let turn = match copy {
+                Some(copy) => Turn::First(copy),
+                None => Turn::Once(settings.source(request.uri())),
+            };
             return ResponseFuture::acquiring(Unsent {
                 settings,
                 service,
@@ -116,15 +117,17 @@ where
                 renewed: false,
             });
         };
-        let (future, turn) = match turn {
-            Turn::First(copy) => {
+        let (future, turn) = match copy {
+            Some(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.
                 let clone = self.inner.clone();
                 let mut ready = mem::replace(&mut self.inner, clone);
                 (ready.call(request), Turn::First((ready, copy)))
             }
-            Turn::Once(source) => (self.inner.call(request), Turn::Once(source)),
-            Turn::Second(source) => (self.inner.call(request), Turn::Second(source)),
+            None => {
+                let source = settings.source(request.uri());
+                (self.inner.call(request), Turn::Once(source))
+            }
         };
         ResponseFuture::calling(future, Some(Sent { settings, token, turn }))
     }

@@ -9,7 +9,7 @@
 //! | [`CloneBody`] | default | `Clone` | a clone of the body |
 //! | [`TryClone`] | [`try_clone`] | any, some can be cloned | a call of your function |
 //! | [`Buffered`] | [`buffered`] | any that can hold another body | an allocation, those of your function, up to `limit` bytes |
-//! | [`NoReplay`] | [`no_replay`] | any | nothing; nothing is sent twice |
+//! | [`NoReplay`] | [`no_replay`] | any | a hash of its host and the first part of its path; nothing is sent twice |
 //!
 //! Where the body is kept, the head of the request is copied into one buffer, which is one allocation
 //! whatever the number of headers, and the inner service is cloned. The buffer is parsed only for a
