@@ -92,12 +92,22 @@ pub(crate) struct Refused<S, B> {
     service: S,
     copy: RequestCopy<B>,
     source: Source,
+    second: Second,
 }
 
 /// Which attempt it is. The first has with it what a second needs, if there can be one.
 pub(crate) enum Turn<T> {
     First(Option<T>),
-    Second(Source),
+    Second(Source, Second),
+}
+
+/// What the token of a second attempt is.
+#[derive(Clone, Copy)]
+pub(crate) enum Second {
+    /// The one that takes the place of the first.
+    Replacement,
+    /// One from a wider cache, which no first attempt ever has.
+    Wider,
 }
 
 impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
@@ -224,7 +234,7 @@ impl<S, B> Unsent<S, B> {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens();
-        if let Turn::Second(_) = self.turn {
+        if let Turn::Second(..) = self.turn {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
@@ -248,7 +258,7 @@ impl<S, B> Unsent<S, B> {
         let future = self.service.call(self.request);
         let turn = match self.turn {
             Turn::First(copy) => Turn::First(copy.map(|copy| (self.service, copy))),
-            Turn::Second(source) => Turn::Second(source),
+            Turn::Second(source, second) => Turn::Second(source, second),
         };
         Ok((future, Sent { settings: self.settings, token, turn }))
     }
@@ -277,12 +287,17 @@ impl<S, B> Sent<S, B> {
         match (&self.turn, wanted) {
             (Turn::First(_), Some(wanted)) => return Some(Verdict::StepUp(wanted)),
             // The token was fetched for these claims, and does not have them.
-            (Turn::Second(_), Some(Wanted::Claims(_))) => return Some(Verdict::Refused),
+            (Turn::Second(_, Second::Replacement), Some(Wanted::Claims(_))) => {
+                return Some(Verdict::Refused);
+            }
+            (Turn::Second(_, Second::Wider), Some(wanted @ Wanted::Claims(_))) => {
+                return Some(Verdict::StepUp(wanted));
+            }
             (_, _) => {}
         }
         match self.settings.rejection().is_in(status, headers) {
             true => Some(Verdict::Refused),
-            false if matches!(self.turn, Turn::Second(_)) => Some(Verdict::Accepted),
+            false if matches!(self.turn, Turn::Second(..)) => Some(Verdict::Accepted),
             false => None,
         }
     }
@@ -298,17 +313,24 @@ impl<S, B> Sent<S, B> {
                 }
                 (None, _) => return Judgement::Answer(response),
             },
-            Turn::Second(source) => {
-                match verdict {
-                    Verdict::Refused => settings.tokens().refused_again(token, source),
+            Turn::Second(source, second) => {
+                let tokens = settings.tokens();
+                match (verdict, second) {
+                    (Verdict::Refused, Second::Replacement) => tokens.refused_again(token, source),
+                    // No later request would be the first to find that out.
+                    (Verdict::Refused, Second::Wider) => tokens.refused(token, source, None),
+                    (Verdict::StepUp(Wanted::Claims(claims)), _) => {
+                        tokens.refused(token, source, Some(claims));
+                    }
                     _ if says_nothing(&response) => {}
-                    _ => settings.tokens().accepted(token, source),
+                    _ => tokens.accepted(token, source),
                 }
                 return Judgement::Answer(response);
             }
         };
         let source = settings.source(copy.authority());
         let can_be_sent_again = copy.hold();
+        let mut second = Second::Replacement;
         let (settings, token): (_, Wait<NotReplayed>) = match verdict {
             Verdict::Refused if can_be_sent_again => {
                 let tokens = settings.tokens().clone();
@@ -323,21 +345,23 @@ impl<S, B> Sent<S, B> {
                 (settings, Box::pin(tokens.replace(token, source, Some(claims))))
             }
             Verdict::StepUp(Wanted::Scope(tokens)) if can_be_sent_again => {
+                second = Second::Wider;
                 let token = tokens.clone().acquire();
                 let token = async move { token.await.map_err(NotReplayed::NoToken) };
                 (settings.with_tokens(tokens), Box::pin(token))
             }
             Verdict::StepUp(_) | Verdict::Accepted => return Judgement::Answer(response),
         };
-        Judgement::Refusal(response, token, Box::new(Refused { settings, service, copy, source }))
+        let refused = Refused { settings, service, copy, source, second };
+        Judgement::Refusal(response, token, Box::new(refused))
     }
 }
 
 impl<S, B> Refused<S, B> {
     fn into_unsent(self) -> Option<Box<Unsent<S, B>>> {
-        let Self { settings, service, copy, source } = self;
+        let Self { settings, service, copy, source, second } = self;
         let request = copy.into_request()?;
-        let turn = Turn::Second(source);
+        let turn = Turn::Second(source, second);
         Some(Box::new(Unsent { settings, service, request, turn, renewed: false }))
     }
 }

@@ -168,10 +168,7 @@ impl Shared {
                     return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by);
-                if claims.is_some() {
-                    state.claims = claims;
-                }
+                self.suspect(&mut state, by, claims);
             } else if !flying {
                 return Replacement::Cooldown;
             }
@@ -188,12 +185,12 @@ impl Shared {
     }
 
     /// Marks the token as refused, if it is still the current one.
-    pub(super) fn reject(&self, refused: TokenId, by: Source) {
+    pub(super) fn reject(&self, refused: TokenId, by: Source, claims: Option<Claims>) {
         let now = self.now();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
         if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by);
+            self.suspect(&mut state, by, claims);
         }
     }
 
@@ -368,8 +365,11 @@ impl Shared {
     }
 
     /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(&self, state: &mut State, by: Source) {
+    fn suspect(&self, state: &mut State, by: Source, claims: Option<Claims>) {
         state.suspect = Some(by);
+        if claims.is_some() {
+            state.claims = claims;
+        }
         self.settled.store(None);
     }
 

@@ -233,3 +233,46 @@ async fn an_api_that_wants_more_than_the_wider_scope_gets_two_attempts() {
     }
     assert_eq!((narrow.fetches(), wide.fetches()), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_token_that_is_refused_is_renewed_for_the_next_request() {
+    let (layer, narrow, wide) = wider();
+    // The narrow token is good and too narrow. The first wide one has been revoked.
+    let mut client = layer.layer(service_fn(async |request: Request<Body>| {
+        let (status, challenge) = match request.headers()[AUTHORIZATION].to_str().unwrap() {
+            "Bearer t1" => (403, scope("orders:write")),
+            "Bearer t101" => (401, HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+            _ => return Ok::<_, Infallible>(answer(200)),
+        };
+        let mut response = answer(status);
+        response.headers_mut().insert("www-authenticate", challenge);
+        Ok(response)
+    }));
+    let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    for _ in 0..10 {
+        let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    assert_eq!((narrow.fetches(), wide.fetches()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_token_that_is_always_refused_costs_its_issuer_a_handful_of_fetches() {
+    let (layer, narrow, wide) = wider();
+    let mut client = layer.layer(service_fn(async |request: Request<Body>| {
+        let (status, challenge) = match request.headers()[AUTHORIZATION].to_str().unwrap() {
+            "Bearer t1" => (403, scope("orders:write")),
+            _ => (401, HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+        };
+        let mut response = answer(status);
+        response.headers_mut().insert("www-authenticate", challenge);
+        Ok::<_, Infallible>(response)
+    }));
+    for _ in 0..600 {
+        send(&mut client, get("https://api.example.com/")).await.unwrap();
+        tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(narrow.fetches(), 1);
+    assert!((2..=10).contains(&wide.fetches()), "{} in a minute", wide.fetches());
+}
