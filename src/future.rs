@@ -346,9 +346,14 @@ impl<S, B> Sent<S, B> {
             }
             Verdict::StepUp(Wanted::Scope(tokens)) if can_be_sent_again => {
                 second = Second::Wider;
-                let token = tokens.clone().acquire();
-                let token = async move { token.await.map_err(NotReplayed::NoToken) };
-                (settings.with_tokens(tokens), Box::pin(token))
+                let wider = tokens.clone().acquire();
+                let wider = async move {
+                    match wider.await.map_err(NotReplayed::NoToken)? {
+                        same if same.id() == token => Err(NotReplayed::SameToken),
+                        wider => Ok(wider),
+                    }
+                };
+                (settings.with_tokens(tokens), Box::pin(wider))
             }
             Verdict::StepUp(_) | Verdict::Accepted => return Judgement::Answer(response),
         };

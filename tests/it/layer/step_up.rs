@@ -276,3 +276,24 @@ async fn a_wider_token_that_is_always_refused_costs_its_issuer_a_handful_of_fetc
     assert_eq!(narrow.fetches(), 1);
     assert!((2..=10).contains(&wide.fetches()), "{} in a minute", wide.fetches());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_token_is_not_sent_again_for_a_wider_scope() {
+    let narrow = TokenCache::new(Issuer::of(seconds(3600)));
+    let same = narrow.clone();
+    let layer = BearerAuthLayer::new(narrow).insufficient_scope(move |_| Some(same.clone()));
+    let attempts = Arc::new(Mutex::new(0));
+    let mut client = layer.layer(service_fn({
+        let attempts = attempts.clone();
+        move |_: Request<Body>| {
+            *attempts.lock().unwrap() += 1;
+            let mut response = answer(403);
+            response.headers_mut().insert("www-authenticate", scope("orders:write"));
+            async move { Ok::<_, Infallible>(response) }
+        }
+    }));
+    let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(matches!(response.extensions().get(), Some(NotReplayed::SameToken)));
+    assert_eq!(*attempts.lock().unwrap(), 1);
+}
