@@ -322,7 +322,13 @@ impl Shared {
                 self.settled.store(None);
                 state.failure.take()
             }
-            Err(error) => state.failed(error, now),
+            Err(error) => {
+                // An API can ask for claims that the issuer takes from nobody.
+                if !error.is_transient() {
+                    state.claims = None;
+                }
+                state.failed(error, now)
+            }
         };
         drop(state);
         drop((landed, failure));

@@ -11,7 +11,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, fetch_fn,
+    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, TokenError,
+    fetch_fn,
 };
 
 use crate::support::*;
@@ -296,4 +297,32 @@ async fn the_same_token_is_not_sent_again_for_a_wider_scope() {
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(matches!(response.extensions().get(), Some(NotReplayed::SameToken)));
     assert_eq!(*attempts.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_that_the_issuer_refuses_are_not_sent_to_it_by_later_fetches() {
+    let asked: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let tokens = TokenCache::new(fetch_fn({
+        let asked = asked.clone();
+        move |context| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(context.claims().is_some());
+            let token = match context.claims() {
+                Some(_) => Err(TokenError::refused("no such claims")),
+                None => Token::bearer(&format!("t{}", asked.len())),
+            };
+            async move { Ok::<_, TokenError>(token?.expires_in(seconds(3600))) }
+        }
+    }));
+    let layer = BearerAuthLayer::new(tokens.clone()).insufficient_claims();
+    let mut client = layer.layer(wants("never", 401, encoded()));
+    send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), [false, true]);
+    // Another API's requests go on, with a token that is renewed without the claims.
+    for _ in 0..60 {
+        tokio::time::advance(seconds(1)).await;
+        tokens.token().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*asked.lock().unwrap(), [false, true, false]);
 }
