@@ -92,6 +92,7 @@ pub(crate) struct Refused<S, B> {
     service: S,
     copy: RequestCopy<B>,
     source: Source,
+    is_wider: bool,
 }
 
 /// Which attempt it is. The first has with it what a second needs, if there can be one.
@@ -100,6 +101,8 @@ pub(crate) enum Turn<T> {
     /// There can be no second.
     Once(Source),
     Second(Source),
+    /// A second, with a token of a wider scope, which no first attempt ever has.
+    Wider(Source),
 }
 
 impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
@@ -226,7 +229,7 @@ impl<S, B> Unsent<S, B> {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens();
-        if let Turn::Second(_) = self.turn {
+        if let Turn::Second(_) | Turn::Wider(_) = self.turn {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
@@ -252,6 +255,7 @@ impl<S, B> Unsent<S, B> {
             Turn::First(copy) => Turn::First((self.service, copy)),
             Turn::Once(source) => Turn::Once(source),
             Turn::Second(source) => Turn::Second(source),
+            Turn::Wider(source) => Turn::Wider(source),
         };
         Ok((future, Sent { settings: self.settings, token, turn }))
     }
@@ -282,7 +286,9 @@ impl<S, B> Sent<S, B> {
         }
         match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
-            false if matches!(self.turn, Turn::Second(_)) => Some(Verdict::Accepted),
+            false if matches!(self.turn, Turn::Second(_) | Turn::Wider(_)) => {
+                Some(Verdict::Accepted)
+            }
             false => None,
         }
     }
@@ -314,6 +320,17 @@ impl<S, B> Sent<S, B> {
                 }
                 return Judgement::Answer(response);
             }
+            Turn::Wider(source) => {
+                // No later request would be the first to find that out.
+                match wanted {
+                    Some(Wanted::Claims(claims)) => {
+                        settings.tokens().refused(token, source, Some(claims));
+                    }
+                    _ if refused => settings.tokens().refused(token, source, None),
+                    _ => {}
+                }
+                return Judgement::Answer(response);
+            }
         };
         let source = settings.source_of(copy.place());
         if !copy.hold() {
@@ -324,26 +341,34 @@ impl<S, B> Sent<S, B> {
             return Judgement::Answer(not_replayed(response, why));
         }
         let tokens = settings.tokens().clone();
+        let mut is_wider = false;
         let (settings, token): (_, Wait<NotReplayed>) = match wanted {
             None => (settings, Box::pin(tokens.replace(token, source, None))),
             Some(Wanted::Claims(claims)) => {
                 (settings, Box::pin(tokens.replace(token, source, Some(claims))))
             }
             Some(Wanted::Scope(tokens)) => {
-                let token = tokens.clone().acquire();
-                let token = async move { token.await.map_err(NotReplayed::NoToken) };
-                (settings.with_tokens(tokens), Box::pin(token))
+                is_wider = true;
+                let wider = tokens.clone().acquire();
+                let wider = async move {
+                    match wider.await.map_err(NotReplayed::NoToken)? {
+                        same if same.id() == token => Err(NotReplayed::SameToken),
+                        wider => Ok(wider),
+                    }
+                };
+                (settings.with_tokens(tokens), Box::pin(wider))
             }
         };
-        Judgement::Refusal(response, token, Box::new(Refused { settings, service, copy, source }))
+        let refused = Refused { settings, service, copy, source, is_wider };
+        Judgement::Refusal(response, token, Box::new(refused))
     }
 }
 
 impl<S, B> Refused<S, B> {
     fn into_unsent(self) -> Option<Box<Unsent<S, B>>> {
-        let Self { settings, service, copy, source } = self;
+        let Self { settings, service, copy, source, is_wider } = self;
         let request = copy.into_request()?;
-        let turn = Turn::Second(source);
+        let turn = if is_wider { Turn::Wider(source) } else { Turn::Second(source) };
         Some(Box::new(Unsent { settings, service, request, turn, renewed: false }))
     }
 }

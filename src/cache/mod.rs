@@ -152,7 +152,7 @@ impl TokenCache {
     ///
     /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
     pub fn reject(&self, token: &Token) {
-        self.shared.reject(token.id(), Source::UNKNOWN);
+        self.refused(token.id(), Source::UNKNOWN, None);
     }
 
     /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
@@ -203,9 +203,14 @@ impl TokenCache {
         replacement
     }
 
+    /// A request with this token was refused. The next caller gets another, with these claims.
+    pub(crate) fn refused(&self, token: TokenId, by: Source, claims: Option<Claims>) {
+        self.shared.reject(token, by, claims);
+    }
+
     /// A request with this token was refused, and cannot be sent once more.
     pub(crate) fn not_replayed(&self, refused: TokenId, by: Source) -> NotReplayed {
-        self.shared.reject(refused, by);
+        self.refused(refused, by, None);
         observe::not_replaced(self.shared.name(), &NotReplayed::Body);
         NotReplayed::Body
     }

@@ -184,10 +184,7 @@ impl Shared {
                     return Replacement::Use(entry.token.clone());
                 }
             } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by, now, &mut news);
-                if claims.is_some() {
-                    state.claims = claims;
-                }
+                self.suspect(&mut state, by, claims, now, &mut news);
             } else if !flying {
                 return forbidden(&state, by, now);
             }
@@ -207,13 +204,13 @@ impl Shared {
     }
 
     /// Marks the token as refused, if it is still the current one.
-    pub(super) fn reject(&self, refused: TokenId, by: Source) {
+    pub(super) fn reject(&self, refused: TokenId, by: Source, claims: Option<Claims>) {
         let now = self.now();
         let mut news = self.feed.news();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
         if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by, now, &mut news);
+            self.suspect(&mut state, by, claims, now, &mut news);
         }
     }
 
@@ -457,10 +454,20 @@ impl Shared {
     }
 
     /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(&self, state: &mut State, by: Source, now: Moment, news: &mut News<'_>) {
+    fn suspect(
+        &self,
+        state: &mut State,
+        by: Source,
+        claims: Option<Claims>,
+        now: Moment,
+        news: &mut News<'_>,
+    ) {
         if state.suspect.replace(by).is_none() {
             state.upkeep.looks_at(Some(now.monotonic));
             news.write(|| TokenChange::Rejected);
+        }
+        if claims.is_some() {
+            state.claims = claims;
         }
         self.settled.store(None);
     }

@@ -89,7 +89,7 @@ type Caches<K> = sync::Cache<K, TokenCache, UnitWeighter, DefaultHashBuilder, Co
 
 /// What is needed only when a key is not found.
 struct Rest<K> {
-    remembered: unsync::Cache<K, Remembered>,
+    remembered: unsync::Cache<K, Remembered, UnitWeighter, DefaultHashBuilder, CollectEvicted>,
     swept: Instant,
 }
 
@@ -225,13 +225,14 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             return Err(error);
         }
         let made = (self.make)(&key);
-        // Dropped after the lock is given back, as fetchers are the user's.
-        let mut evicted = Vec::new();
+        // Dropped after the lock is given back, as fetchers and errors are the user's.
+        let (mut evicted, mut forgotten) = (Vec::new(), Vec::new());
         let mut rest = self.kept.rest();
         let made = match made {
             Ok(made) => made,
             Err(error) => {
-                rest.remember_failure(key, &error, now);
+                rest.remember_failure(key, &error, now, &mut forgotten);
+                drop(rest);
                 return Err(error);
             }
         };
@@ -239,21 +240,22 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             drop(rest);
             return Ok(earlier);
         }
-        if let Some((_, Remembered::Cache(memory))) = rest.remembered.remove(&key) {
-            made.recall(memory);
+        match rest.remembered.remove(&key) {
+            Some((_, Remembered::Cache(memory))) => made.recall(memory),
+            failure => forgotten.extend(failure),
         }
         made.touch(now);
         self.kept.caches.insert_with_lifecycle(key, made.clone(), &mut evicted);
-        rest.remember(&evicted, now);
+        rest.remember(&evicted, now, &mut forgotten);
         drop(rest);
-        drop(evicted);
+        drop((evicted, forgotten));
         self.sweep(now);
         Ok(made)
     }
 
     /// Takes away what has been idle for too long, if that was not looked for a while ago.
     fn sweep(&self, now: Instant) {
-        let idle = RefCell::new(Vec::new());
+        let (idle, mut forgotten) = (RefCell::new(Vec::new()), Vec::new());
         let mut rest = self.kept.rest();
         if now.saturating_duration_since(rest.swept) < self.idle / 8 {
             return;
@@ -266,16 +268,23 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             }
             keep
         });
-        rest.remember(&idle.borrow(), now);
+        rest.remember(&idle.borrow(), now, &mut forgotten);
         drop(rest);
-        drop(idle);
+        drop((idle, forgotten));
     }
 }
 
 impl<K: Clone + Eq + Hash> Kept<K> {
     fn new(capacity: usize) -> Arc<Self> {
+        let remembered = capacity.saturating_mul(REMEMBERED);
         let rest = Rest {
-            remembered: unsync::Cache::new(capacity.saturating_mul(REMEMBERED)),
+            remembered: unsync::Cache::with(
+                remembered,
+                remembered as u64,
+                UnitWeighter,
+                DefaultHashBuilder::default(),
+                CollectEvicted,
+            ),
             swept: Instant::now(),
         };
         let caches = Caches::with(
@@ -304,20 +313,32 @@ impl<K: Clone + Eq + Hash> Rest<K> {
         }
     }
 
-    fn remember_failure(&mut self, key: K, error: &TokenError, now: Instant) {
+    fn remember_failure(
+        &mut self,
+        key: K,
+        error: &TokenError,
+        now: Instant,
+        forgotten: &mut Vec<(K, Remembered)>,
+    ) {
         let in_a_row = match self.remembered.get(&key) {
             Some(Remembered::Failure { in_a_row, .. }) => in_a_row.saturating_add(1),
             _ => 1,
         };
         let until = now + remember(error, in_a_row, None);
         let failure = Remembered::Failure { error: error.clone(), in_a_row, until };
-        self.remembered.insert(key, failure);
+        self.remembered.insert_with_lifecycle(key, failure, forgotten);
     }
 
-    fn remember(&mut self, gone: &[(K, TokenCache)], now: Instant) {
+    fn remember(
+        &mut self,
+        gone: &[(K, TokenCache)],
+        now: Instant,
+        forgotten: &mut Vec<(K, Remembered)>,
+    ) {
         for (key, cache) in gone {
             if let Some(memory) = cache.memory(now) {
-                self.remembered.insert(key.clone(), Remembered::Cache(memory));
+                let memory = Remembered::Cache(memory);
+                self.remembered.insert_with_lifecycle(key.clone(), memory, forgotten);
             }
         }
     }
@@ -327,11 +348,11 @@ impl<K: Clone + Eq + Hash> Rest<K> {
 #[derive(Clone, Copy)]
 struct CollectEvicted;
 
-impl<K> Lifecycle<K, TokenCache> for CollectEvicted {
-    type RequestState = Vec<(K, TokenCache)>;
+impl<K, V> Lifecycle<K, V> for CollectEvicted {
+    type RequestState = Vec<(K, V)>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, cache: TokenCache) {
-        evicted.push((key, cache));
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, value: V) {
+        evicted.push((key, value));
     }
 }
 

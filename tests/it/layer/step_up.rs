@@ -11,7 +11,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, fetch_fn,
+    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, TokenError,
+    fetch_fn,
 };
 
 use crate::support::*;
@@ -232,4 +233,96 @@ async fn an_api_that_wants_more_than_the_wider_scope_gets_two_attempts() {
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
     }
     assert_eq!((narrow.fetches(), wide.fetches()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_token_that_is_refused_is_renewed_for_the_next_request() {
+    let (layer, narrow, wide) = wider();
+    // The narrow token is good and too narrow. The first wide one has been revoked.
+    let mut client = layer.layer(service_fn(async |request: Request<Body>| {
+        let (status, challenge) = match request.headers()[AUTHORIZATION].to_str().unwrap() {
+            "Bearer t1" => (403, scope("orders:write")),
+            "Bearer t101" => (401, HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+            _ => return Ok::<_, Infallible>(answer(200)),
+        };
+        let mut response = answer(status);
+        response.headers_mut().insert("www-authenticate", challenge);
+        Ok(response)
+    }));
+    let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    for _ in 0..10 {
+        let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    assert_eq!((narrow.fetches(), wide.fetches()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_token_that_is_always_refused_costs_its_issuer_a_handful_of_fetches() {
+    let (layer, narrow, wide) = wider();
+    let mut client = layer.layer(service_fn(async |request: Request<Body>| {
+        let (status, challenge) = match request.headers()[AUTHORIZATION].to_str().unwrap() {
+            "Bearer t1" => (403, scope("orders:write")),
+            _ => (401, HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+        };
+        let mut response = answer(status);
+        response.headers_mut().insert("www-authenticate", challenge);
+        Ok::<_, Infallible>(response)
+    }));
+    for _ in 0..600 {
+        send(&mut client, get("https://api.example.com/")).await.unwrap();
+        tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(narrow.fetches(), 1);
+    assert!((2..=10).contains(&wide.fetches()), "{} in a minute", wide.fetches());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_token_is_not_sent_again_for_a_wider_scope() {
+    let narrow = TokenCache::new(Issuer::of(seconds(3600)));
+    let same = narrow.clone();
+    let layer = BearerAuthLayer::new(narrow).insufficient_scope(move |_| Some(same.clone()));
+    let attempts = Arc::new(Mutex::new(0));
+    let mut client = layer.layer(service_fn({
+        let attempts = attempts.clone();
+        move |_: Request<Body>| {
+            *attempts.lock().unwrap() += 1;
+            let mut response = answer(403);
+            response.headers_mut().insert("www-authenticate", scope("orders:write"));
+            async move { Ok::<_, Infallible>(response) }
+        }
+    }));
+    let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(matches!(response.extensions().get(), Some(NotReplayed::SameToken)));
+    assert_eq!(*attempts.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_that_the_issuer_refuses_are_not_sent_to_it_by_later_fetches() {
+    let asked: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let tokens = TokenCache::new(fetch_fn({
+        let asked = asked.clone();
+        move |context| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(context.claims().is_some());
+            let token = match context.claims() {
+                Some(_) => Err(TokenError::refused("no such claims")),
+                None => Token::bearer(&format!("t{}", asked.len())),
+            };
+            async move { Ok::<_, TokenError>(token?.expires_in(seconds(3600))) }
+        }
+    }));
+    let layer = BearerAuthLayer::new(tokens.clone()).insufficient_claims();
+    let mut client = layer.layer(wants("never", 401, encoded()));
+    send(&mut client, get("https://api.example.com/")).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), [false, true]);
+    // Another API's requests go on, with a token that is renewed without the claims.
+    for _ in 0..60 {
+        tokio::time::advance(seconds(1)).await;
+        tokens.token().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*asked.lock().unwrap(), [false, true, false]);
 }

@@ -3,7 +3,11 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex},
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -254,4 +258,81 @@ async fn no_key_is_in_debug() {
     let caches = TokenCaches::new(|tenant: &String| Ok::<_, TokenError>(NamedIssuer::new(tenant)));
     let _ = caches.get("acme").unwrap();
     assert!(!format!("{caches:?} {:?}", caches.peek("acme")).contains("acme"));
+}
+
+/// An error whose end is noticed by what asks for another key.
+struct Reenters(Option<TokenCaches<u32>>);
+
+impl fmt::Debug for Reenters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reenters")
+    }
+}
+
+impl fmt::Display for Reenters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such key")
+    }
+}
+
+impl std::error::Error for Reenters {}
+
+impl Drop for Reenters {
+    fn drop(&mut self) {
+        if let Some(caches) = self.0.take() {
+            let _ = caches.get(&0);
+        }
+    }
+}
+
+/// Fails for all keys but 0, until it is told not to.
+fn reentering(works: Arc<AtomicBool>) -> TokenCaches<u32> {
+    let all: Arc<Mutex<Option<TokenCaches<u32>>>> = Arc::default();
+    let caches = TokenCaches::new({
+        let all = all.clone();
+        move |&key: &u32| match key == 0 || works.load(Ordering::Relaxed) {
+            true => Ok(NamedIssuer::new("t")),
+            false => Err(Reenters(all.lock().unwrap().clone())),
+        }
+    })
+    .capacity(1);
+    *all.lock().unwrap() = Some(caches.clone());
+    caches
+}
+
+/// Fails the test where `run` would hang it.
+fn ends(run: impl Future<Output = ()> + Send + 'static) {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(run);
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(seconds(10)).expect("nobody waits for a lock that it holds");
+}
+
+#[test]
+fn an_error_that_is_forgotten_for_another_may_ask_for_a_key() {
+    ends(async {
+        let caches = reentering(Arc::default());
+        for key in 1..100 {
+            let _ = caches.get(&key);
+        }
+    });
+}
+
+#[test]
+fn an_error_that_is_forgotten_for_a_cache_may_ask_for_a_key() {
+    ends(async {
+        let works: Arc<AtomicBool> = Arc::default();
+        let caches = reentering(works.clone());
+        let _ = caches.get(&1);
+        works.store(true, Ordering::Relaxed);
+        tokio::time::advance(seconds(2)).await;
+        let _ = caches.get(&1);
+    });
 }
