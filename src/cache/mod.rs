@@ -256,10 +256,15 @@ impl TokenCache {
         self.shared.touch(now);
     }
 
-    /// How long nobody has asked for a token, to within a second.
+    /// How long nobody has asked for a token, or a second less. Not at all while a fetch is under way.
     #[cfg(feature = "token-caches")]
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         self.shared.idle_for(now)
+    }
+
+    #[cfg(feature = "token-caches")]
+    pub(crate) fn is_fetching(&self, now: Instant) -> bool {
+        self.shared.lock().is_flying(now)
     }
 
     async fn replacement(

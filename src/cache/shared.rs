@@ -11,8 +11,6 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, time::Instant};
 
-#[cfg(feature = "token-caches")]
-use super::memory::Memory;
 use super::{
     changes::{Feed, News, TokenChange, TokenChanges},
     cooldown::Source,
@@ -23,6 +21,8 @@ use super::{
     state::{Due, State, Step},
     status::TokenStatus,
 };
+#[cfg(feature = "token-caches")]
+use super::{entry::LOOK_EVERY, memory::Memory};
 use crate::{
     error::TokenError,
     fetcher::{Claims, DynFetcher, FetchContext, FetchReason, FetchesBehind},
@@ -271,7 +271,12 @@ impl Shared {
 
     #[cfg(feature = "token-caches")]
     pub(super) fn idle_for(&self, now: Instant) -> Duration {
-        self.lock().used.map_or(Duration::ZERO, |used| now.saturating_duration_since(used))
+        let state = self.lock();
+        match state.used {
+            // A settled token may have been used for so long without a note.
+            Some(used) if !state.is_flying(now) => now.saturating_duration_since(used + LOOK_EVERY),
+            _ => Duration::ZERO,
+        }
     }
 
     pub(super) fn name(&self) -> &Name {

@@ -56,14 +56,15 @@ const WARMED_AT_ONCE: usize = 16;
 ///
 /// # What is kept
 ///
-/// At most [`capacity`](Self::capacity) caches. When there are more, those go that are seldom asked for.
-/// A cache that nobody has used for the time of [`idle`](Self::idle) goes too. A cache that goes still
-/// serves those who have it. The next caller with its key gets a new one, without a token.
+/// About [`capacity`](Self::capacity) caches. When there are more, those go that are seldom asked for. A
+/// cache that nobody has used for the time of [`idle`](Self::idle) goes too. A cache that goes still
+/// serves those who have it. The next caller with its key gets a new one, without a token. So a key
+/// whose cache has gone needs another token request.
 ///
-/// What outlives a cache is the memory of a failed fetch, and of the fetches that rejections have forced.
-/// So going round more keys than there is room for does not lead to more token requests than
-/// [`TokenCache`] allows for each key. At most eight times as many keys as caches are remembered, each for
-/// about a minute.
+/// What outlives a cache is the memory of a failed fetch, and of the fetches that rejections have forced,
+/// for as long as [`TokenCache`] has it: about a minute. A fetch under way outlives it too, and its cache
+/// comes back. So failures and rejections do not lead to more token requests because a cache has gone. At
+/// most eight times as many keys as caches are remembered.
 ///
 /// # In metrics, traces and `Debug`
 ///
@@ -96,6 +97,8 @@ struct Rest<K> {
 /// What is known of a key that has no cache.
 enum Remembered {
     Cache(Memory),
+    /// Its cache has gone while a fetch was under way.
+    Fetching(TokenCache),
     /// No cache could be made for it.
     Failure {
         error: TokenError,
@@ -130,8 +133,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         Self { make: Arc::new(make), capacity: CAPACITY, idle: IDLE, kept: Kept::new(CAPACITY) }
     }
 
-    /// How many caches are kept. At least one is. Choose more than there are keys in use at a time: a
-    /// key without a cache needs a token request.
+    /// About how many caches are kept. At least one is. The room is divided into parts by a hash of the
+    /// key: a few more may be kept, and a part may be full before the others. So choose a third more than
+    /// there are keys in use at a time.
     ///
     /// Starts a new, empty set, which clones made before do not share. Default: 1,000.
     #[must_use]
@@ -140,8 +144,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         Self { capacity, kept: Kept::new(capacity), ..self }
     }
 
-    /// How long a cache is kept that nobody gets a token from. It may be kept for an eighth of that time
-    /// longer, and longer still while no key is asked for at all. A renewal that nobody asked for does
+    /// How long a cache is kept that nobody gets a token from. It may be kept for a second and an
+    /// eighth of that time longer, and longer still while no key is asked for at all or a fetch is under way. A renewal that nobody asked for does
     /// not count. [`Duration::MAX`] keeps caches until there are too many.
     ///
     /// Starts a new, empty set, which clones made before do not share. Default: 1 hour.
@@ -224,6 +228,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         if let Some(error) = self.kept.rest().failure(&key, now) {
             return Err(error);
         }
+        if let Some(fetching) = self.kept.take_back(&key, now) {
+            return Ok(fetching);
+        }
         let made = (self.make)(&key);
         // Dropped after the lock is given back, as fetchers and errors are the user's.
         let (mut evicted, mut forgotten) = (Vec::new(), Vec::new());
@@ -242,7 +249,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         }
         match rest.remembered.remove(&key) {
             Some((_, Remembered::Cache(memory))) => made.recall(memory),
-            failure => forgotten.extend(failure),
+            other => forgotten.extend(other),
         }
         made.touch(now);
         self.kept.caches.insert_with_lifecycle(key, made.clone(), &mut evicted);
@@ -262,7 +269,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         }
         rest.swept = now;
         self.kept.caches.retain(|key, cache| {
-            let keep = cache.idle_for(now) < self.idle;
+            let keep = cache.idle_for(now) <= self.idle;
             if !keep {
                 idle.borrow_mut().push((key.clone(), cache.clone()));
             }
@@ -295,6 +302,22 @@ impl<K: Clone + Eq + Hash> Kept<K> {
             CollectEvicted,
         );
         Arc::new(Self { caches, rest: Mutex::new(rest) })
+    }
+
+    /// The cache that this key had when a fetch was under way.
+    fn take_back(&self, key: &K, now: Instant) -> Option<TokenCache> {
+        let (mut evicted, mut forgotten) = (Vec::new(), Vec::new());
+        let mut rest = self.rest();
+        if !matches!(rest.remembered.get(key), Some(Remembered::Fetching(_))) {
+            return None;
+        }
+        let (key, remembered) = rest.remembered.remove(key)?;
+        let Remembered::Fetching(cache) = remembered else { return None };
+        cache.touch(now);
+        self.caches.insert_with_lifecycle(key, cache.clone(), &mut evicted);
+        rest.remember(&evicted, now, &mut forgotten);
+        drop(rest);
+        Some(cache)
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest<K>> {
@@ -336,10 +359,12 @@ impl<K: Clone + Eq + Hash> Rest<K> {
         forgotten: &mut Vec<(K, Remembered)>,
     ) {
         for (key, cache) in gone {
-            if let Some(memory) = cache.memory(now) {
-                let memory = Remembered::Cache(memory);
-                self.remembered.insert_with_lifecycle(key.clone(), memory, forgotten);
-            }
+            let remembered = match cache.memory(now) {
+                _ if cache.is_fetching(now) => Remembered::Fetching(cache.clone()),
+                Some(memory) => Remembered::Cache(memory),
+                None => continue,
+            };
+            self.remembered.insert_with_lifecycle(key.clone(), remembered, forgotten);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tower_bearer::{TokenCache, TokenCaches, TokenError};
+use tower_bearer::{Token, TokenCache, TokenCaches, TokenError, fetch_fn};
 
 use super::NamedIssuer;
 use crate::support::*;
@@ -335,4 +335,69 @@ fn an_error_that_is_forgotten_for_a_cache_may_ask_for_a_key() {
         tokio::time::advance(seconds(2)).await;
         let _ = caches.get(&1);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_used_all_the_time_is_not_idle_however_short_that_is() {
+    let issuers = Issuers::default();
+    for idle in [0, 10, 500] {
+        let caches = issuers.caches().idle(Duration::from_millis(idle));
+        let before = issuers.of(0).asked();
+        for key in 1..1_000 {
+            token(&caches, 0).await.unwrap();
+            let _ = caches.get(&key).unwrap();
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        assert_eq!(issuers.of(0).asked() - before, 1, "{idle} ms");
+        assert!(caches.peek(&1).is_none(), "{idle} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_is_not_idle_while_its_fetch_is_under_way() {
+    let issuer = Issuer::of(seconds(3600)).latency(seconds(8));
+    let caches = TokenCaches::new({
+        let issuer = issuer.clone();
+        move |_: &u32| Ok::<_, TokenError>(issuer.clone())
+    })
+    .idle(seconds(1));
+    let first = caches.get(&1).unwrap();
+    let first = tokio::spawn(async move { first.token().await });
+    tokio::time::sleep(seconds(5)).await;
+    let _ = caches.get(&2).unwrap();
+    assert!(caches.get(&1).unwrap().token().await.is_ok());
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_evicted_during_its_fetch_comes_back_with_it() {
+    let asked = Arc::new(Mutex::new(0));
+    let caches = TokenCaches::new({
+        let asked = asked.clone();
+        move |&key: &u32| {
+            let asked = asked.clone();
+            Ok::<_, TokenError>(fetch_fn(move |_| {
+                *asked.lock().unwrap() += u32::from(key == 1);
+                async move {
+                    tokio::time::sleep(seconds(5)).await;
+                    Err::<Token, _>(TokenError::unavailable("down"))
+                }
+            }))
+        }
+    })
+    .capacity(1);
+    let mut callers = Vec::new();
+    for round in 0..100 {
+        let cache = caches.get(&1).unwrap();
+        callers.push(tokio::spawn(async move { cache.token().await }));
+        tokio::task::yield_now().await;
+        let _ = caches.get(&(100 + round)).unwrap();
+    }
+    for caller in callers {
+        assert!(caller.await.unwrap().is_err());
+    }
+    assert_eq!(*asked.lock().unwrap(), 1, "one fetch, whatever was evicted meanwhile");
+    assert!(caches.get(&1).unwrap().token().await.is_err());
+    assert_eq!(*asked.lock().unwrap(), 1, "the failure is remembered");
 }
