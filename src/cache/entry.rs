@@ -51,12 +51,11 @@ impl Entry {
         self.windows.expiry.saturating_sub(self.age(now))
     }
 
-    /// How long the token can still be used, unless it has expired.
-    pub(super) fn expires_in(&self, now: Moment) -> Option<Duration> {
-        match self.phase(now) {
-            Phase::Expired => None,
-            _ if self.windows.expiry == FOREVER => Some(Duration::MAX),
-            _ => Some(self.remaining(now)),
+    /// What remains, or [`Duration::MAX`] if the token does not expire.
+    pub(super) fn expires_in(&self, now: Moment) -> Duration {
+        match self.windows.expiry < FOREVER {
+            true => self.remaining(now),
+            false => Duration::MAX,
         }
     }
 

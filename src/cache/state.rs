@@ -174,7 +174,7 @@ impl State {
     pub(super) fn status(&self, now: Moment) -> TokenStatus {
         let usable = self.usable(now);
         TokenStatus {
-            expires_in: usable.and_then(|entry| entry.expires_in(now)),
+            expires_in: usable.map(|entry| entry.expires_in(now)),
             is_rejected: usable.is_some() && self.suspect.is_some(),
             is_fetching: self.is_flying(now.monotonic),
             failure: self.failure.as_ref().map(|failure| {
