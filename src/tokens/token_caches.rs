@@ -168,7 +168,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             Some(cache) => {
                 // Where no key is ever new, the idle ones have to be found as well.
                 if fastrand::u8(..) == 0 {
-                    self.sweep(Instant::now());
+                    if let Ok(rest) = self.kept.rest.try_lock() {
+                        self.sweep(rest, Instant::now());
+                    }
                 }
                 Ok(cache)
             }
@@ -256,14 +258,13 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         rest.remember(&evicted, now, &mut forgotten);
         drop(rest);
         drop((evicted, forgotten));
-        self.sweep(now);
+        self.sweep(self.kept.rest(), now);
         Ok(made)
     }
 
     /// Takes away what has been idle for too long, if that was not looked for a while ago.
-    fn sweep(&self, now: Instant) {
+    fn sweep(&self, mut rest: MutexGuard<'_, Rest<K>>, now: Instant) {
         let (idle, mut forgotten) = (RefCell::new(Vec::new()), Vec::new());
-        let mut rest = self.kept.rest();
         if now.saturating_duration_since(rest.swept) < self.idle / 8 {
             return;
         }
