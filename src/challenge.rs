@@ -3,16 +3,29 @@
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
+const BEARER: &str = "Bearer";
+
 /// The `error` of the Bearer challenge (RFC 6750 section 3): of several challenges the first one
 /// with an `error` counts, and of several `error`s the first one in it.
 pub(crate) fn bearer_error(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| error_in(line.as_bytes()))
+    error(headers, BEARER)
+}
+
+/// The `error` of the DPoP challenge (RFC 9449 section 7.1).
+#[cfg(feature = "dpop")]
+pub(crate) fn dpop_error(headers: &HeaderMap) -> Option<String> {
+    error(headers, "DPoP")
+}
+
+fn error(headers: &HeaderMap, scheme: &str) -> Option<String> {
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| error_in(line.as_bytes(), scheme))
 }
 
 /// A parameter of the Bearer challenge with this `error`. Of several with that name the first counts.
 pub(crate) fn bearer_param(headers: &HeaderMap, error: &str, name: &str) -> Option<String> {
     headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| {
-        let params: Vec<_> = Params::of(line.as_bytes()).filter(|param| param.is_bearer).collect();
+        let params: Vec<_> =
+            Params::of(line.as_bytes()).filter(|param| param.is_of(BEARER)).collect();
         let challenge =
             params.iter().find(|param| param.is_named("error") && param.value == error)?;
         let of_challenge = |param: &&Param<'_>| param.challenge == challenge.challenge;
@@ -21,10 +34,10 @@ pub(crate) fn bearer_param(headers: &HeaderMap, error: &str, name: &str) -> Opti
     })
 }
 
-fn error_in(line: &[u8]) -> Option<String> {
+fn error_in(line: &[u8], scheme: &str) -> Option<String> {
     let mut given_up = None;
     for param in Params::of(line) {
-        if param.is_bearer && param.is_named("error") && given_up != Some(param.challenge) {
+        if param.is_of(scheme) && param.is_named("error") && given_up != Some(param.challenge) {
             if !param.value.is_empty() {
                 return Some(param.value);
             }
@@ -37,12 +50,16 @@ fn error_in(line: &[u8]) -> Option<String> {
 struct Param<'a> {
     /// Which challenge of the line it is in, counted from the first.
     challenge: usize,
-    is_bearer: bool,
+    scheme: &'a [u8],
     name: &'a [u8],
     value: String,
 }
 
 impl Param<'_> {
+    fn is_of(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme.as_bytes())
+    }
+
     fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
@@ -52,12 +69,12 @@ impl Param<'_> {
 struct Params<'a> {
     rest: &'a [u8],
     challenge: usize,
-    is_bearer: bool,
+    scheme: &'a [u8],
 }
 
 impl<'a> Params<'a> {
     fn of(line: &'a [u8]) -> Self {
-        Self { rest: line, challenge: 0, is_bearer: false }
+        Self { rest: line, challenge: 0, scheme: b"" }
     }
 }
 
@@ -81,14 +98,14 @@ impl<'a> Iterator for Params<'a> {
                 Some(value) => {
                     let (value, after) = read_value(skip(value, is_blank));
                     self.rest = after;
-                    let Self { challenge, is_bearer, .. } = *self;
-                    return Some(Param { challenge, is_bearer, name: word, value });
+                    let Self { challenge, scheme, .. } = *self;
+                    return Some(Param { challenge, scheme, name: word, value });
                 }
                 // Any other word starts one, or is its token68, which has no parameters either.
                 None => {
                     self.rest = after;
                     self.challenge += 1;
-                    self.is_bearer = word.eq_ignore_ascii_case(b"bearer");
+                    self.scheme = word;
                 }
             }
         }

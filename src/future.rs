@@ -12,11 +12,12 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
+    bound::{Bound, Objection},
     cache::Source,
     error::{BoxError, TokenError},
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
-    settings::RequestSettings,
+    settings::{Attached, RequestSettings},
     step_up::Wanted,
     token::{Token, TokenId},
 };
@@ -75,6 +76,8 @@ pub(crate) struct Unsent<S, B> {
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) turn: Turn<RequestCopy<B>>,
+    /// The API was given the nonce already that it asked for.
+    pub(crate) is_nonce_answered: bool,
     /// Its token expired once already while the service was busy.
     pub(crate) renewed: bool,
 }
@@ -83,7 +86,9 @@ pub(crate) struct Unsent<S, B> {
 pub(crate) struct Sent<S, B> {
     pub(crate) settings: RequestSettings,
     pub(crate) token: TokenId,
+    pub(crate) bound: Option<Bound>,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
+    pub(crate) is_nonce_answered: bool,
 }
 
 /// A request that was refused and may be sent once more, if there is another token.
@@ -93,16 +98,30 @@ pub(crate) struct Refused<S, B> {
     copy: RequestCopy<B>,
     source: Source,
     is_wider: bool,
+    is_nonce_answered: bool,
 }
 
-/// Which attempt it is. The first has with it what a second needs, if there can be one.
+/// With which token it is sent: the first that there was, or another after that one was refused. The
+/// first has with it what another attempt needs, if there can be one. A second has that if a nonce may
+/// be asked for.
 pub(crate) enum Turn<T> {
     First(T),
     /// There can be no second.
     Once(Source),
-    Second(Source),
+    Second(Source, Option<Box<T>>),
     /// A second, with a token of a wider scope, which no first attempt ever has.
-    Wider(Source),
+    Wider(Source, Option<Box<T>>),
+}
+
+impl<T> Turn<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Turn<U> {
+        match self {
+            Self::First(copy) => Turn::First(map(copy)),
+            Self::Once(source) => Turn::Once(source),
+            Self::Second(source, copy) => Turn::Second(source, copy.map(|c| Box::new(map(*c)))),
+            Self::Wider(source, copy) => Turn::Wider(source, copy.map(|c| Box::new(map(*c)))),
+        }
+    }
 }
 
 impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
@@ -183,6 +202,7 @@ where
                     };
                     match sent.take().expect(ENDED).judge(response, verdict) {
                         Judgement::Answer(response) => return Poll::Ready(Ok(response)),
+                        Judgement::Nonce(token, unsent) => State::readying(token, Some(unsent)),
                         Judgement::Refusal(response, token, refused) => State::Replacing {
                             token,
                             refusal: Some(response),
@@ -194,7 +214,7 @@ where
                     let token = ready!(token.as_mut().poll(cx));
                     // Taken in any case: what is left here would hold the first attempt back.
                     let refused = refused.take().expect(ENDED);
-                    let token = token.and_then(|token| match refused.into_unsent() {
+                    let token = token.and_then(|token| match refused.into_unsent(&token) {
                         Some(unsent) => Ok((token, unsent)),
                         None => Err(NotReplayed::Body),
                     });
@@ -229,7 +249,7 @@ impl<S, B> Unsent<S, B> {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens();
-        if let Turn::Second(_) | Turn::Wider(_) = self.turn {
+        if let Turn::Second(..) | Turn::Wider(..) = self.turn {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
@@ -249,20 +269,18 @@ impl<S, B> Unsent<S, B> {
     where
         S: Service<Request<B>>,
     {
-        let token = self.settings.attach(&mut self.request, &token);
-        let future = self.service.call(self.request);
-        let turn = match self.turn {
-            Turn::First(copy) => Turn::First((self.service, copy)),
-            Turn::Once(source) => Turn::Once(source),
-            Turn::Second(source) => Turn::Second(source),
-            Turn::Wider(source) => Turn::Wider(source),
-        };
-        Ok((future, Sent { settings: self.settings, token, turn }))
+        let Attached { token, bound } = self.settings.attach(&mut self.request, &token)?;
+        let Self { settings, mut service, request, turn, is_nonce_answered, .. } = self;
+        let future = service.call(request);
+        let turn = turn.map(|copy| (service, copy));
+        Ok((future, Sent { settings, token, bound, turn, is_nonce_answered }))
     }
 }
 
 enum Judgement<S, B, RB> {
     Answer(Response<RB>),
+    /// The same token is to be sent once more, with the nonce that is known now.
+    Nonce(Token, Box<Unsent<S, B>>),
     Refusal(Response<RB>, Wait<NotReplayed>, Box<Refused<S, B>>),
 }
 
@@ -271,6 +289,8 @@ enum Judgement<S, B, RB> {
 enum Verdict {
     /// Nothing against it.
     Accepted,
+    /// Nothing, but the proof that goes with it has to have another nonce.
+    WithNonce,
     Refused,
     /// Perhaps that another is wanted: its challenge is still to be read.
     Unread,
@@ -281,26 +301,66 @@ impl<S, B> Sent<S, B> {
     #[inline]
     fn verdict<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
         let status = response.status();
+        let objection = self.objection(response);
+        if objection == Some(Objection::Nonce) && !self.is_nonce_answered {
+            return Some(Verdict::WithNonce);
+        }
         if self.settings.step_up().may_want(status) {
             return Some(Verdict::Unread);
         }
+        if objection.is_some() {
+            return None;
+        }
         match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
-            false if matches!(self.turn, Turn::Second(_) | Turn::Wider(_)) => {
+            false if matches!(self.turn, Turn::Second(..) | Turn::Wider(..)) => {
                 Some(Verdict::Accepted)
             }
             false => None,
         }
     }
 
+    #[inline]
+    fn objection<RB>(&self, response: &Response<RB>) -> Option<Objection> {
+        self.bound.as_ref()?.objection(response.status(), response.headers())
+    }
+
+    /// The request once more, with the same token, if its body can be sent again.
+    fn with_nonce<RB>(self, response: Response<RB>) -> Judgement<S, B, RB> {
+        let Self { settings, bound, turn, .. } = self;
+        let (first, then) = match turn {
+            Turn::First(first) => (Some(first), None),
+            Turn::Once(_) => (None, None),
+            Turn::Second(source, spare) => (spare.map(|s| *s), Some(Turn::Second(source, None))),
+            Turn::Wider(source, spare) => (spare.map(|s| *s), Some(Turn::Wider(source, None))),
+        };
+        let held = first.filter(|(_, copy)| copy.hold());
+        let again = held.and_then(|(service, copy)| Some((service, copy.again()?)));
+        let (Some(bound), Some((service, (request, copy)))) = (bound, again) else {
+            return Judgement::Answer(not_replayed(response, NotReplayed::Body));
+        };
+        let turn = then.unwrap_or_else(|| match copy {
+            Some(copy) => Turn::First(copy),
+            None => Turn::Once(settings.source(request.uri())),
+        });
+        let unsent =
+            Unsent { settings, service, request, turn, is_nonce_answered: true, renewed: false };
+        Judgement::Nonce(bound.token(), Box::new(unsent))
+    }
+
     fn judge<RB>(self, response: Response<RB>, verdict: Verdict) -> Judgement<S, B, RB> {
-        let Self { settings, token, turn } = self;
+        if let Verdict::WithNonce = verdict {
+            return self.with_nonce(response);
+        }
+        // Whether it is a rejection was not asked yet.
+        let objects = matches!(verdict, Verdict::Unread) && self.objection(&response).is_some();
+        let Self { settings, token, turn, is_nonce_answered, .. } = self;
         let (status, headers) = (response.status(), response.headers());
         let (refused, wanted) = match verdict {
-            Verdict::Accepted => (false, None),
+            Verdict::Accepted | Verdict::WithNonce => (false, None),
             Verdict::Refused => (true, None),
             Verdict::Unread => match settings.step_up().wanted(status, headers) {
-                None => (settings.rejection().is_in(status, headers), None),
+                None => (!objects && settings.rejection().is_in(status, headers), None),
                 wanted => (false, wanted),
             },
         };
@@ -311,7 +371,7 @@ impl<S, B> Sent<S, B> {
                 return Judgement::Answer(not_replayed(response, why));
             }
             Turn::First(_) | Turn::Once(_) => return Judgement::Answer(response),
-            Turn::Second(source) => {
+            Turn::Second(source, _) => {
                 // A token that was fetched for claims, and does not have them, is no help.
                 if refused || matches!(wanted, Some(Wanted::Claims(_))) {
                     settings.tokens().refused_again(token, source);
@@ -320,7 +380,7 @@ impl<S, B> Sent<S, B> {
                 }
                 return Judgement::Answer(response);
             }
-            Turn::Wider(source) => {
+            Turn::Wider(source, _) => {
                 // No later request would be the first to find that out.
                 match wanted {
                     Some(Wanted::Claims(claims)) => {
@@ -359,17 +419,22 @@ impl<S, B> Sent<S, B> {
                 (settings.with_tokens(tokens), Box::pin(wider))
             }
         };
-        let refused = Refused { settings, service, copy, source, is_wider };
+        let refused = Refused { settings, service, copy, source, is_wider, is_nonce_answered };
         Judgement::Refusal(response, token, Box::new(refused))
     }
 }
 
 impl<S, B> Refused<S, B> {
-    fn into_unsent(self) -> Option<Box<Unsent<S, B>>> {
-        let Self { settings, service, copy, source, is_wider } = self;
-        let request = copy.into_request()?;
-        let turn = if is_wider { Turn::Wider(source) } else { Turn::Second(source) };
-        Some(Box::new(Unsent { settings, service, request, turn, renewed: false }))
+    fn into_unsent(self, token: &Token) -> Option<Box<Unsent<S, B>>> {
+        let Self { settings, service, copy, source, is_wider, is_nonce_answered } = self;
+        let (request, spare) = match Bound::is_needed_for(token) && !is_nonce_answered {
+            true => copy.again()?,
+            false => (copy.into_request()?, None),
+        };
+        let spare = spare.map(Box::new);
+        let turn = if is_wider { Turn::Wider(source, spare) } else { Turn::Second(source, spare) };
+        let unsent = Unsent { settings, service, request, turn, is_nonce_answered, renewed: false };
+        Some(Box::new(unsent))
     }
 }
 

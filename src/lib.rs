@@ -22,10 +22,13 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bound;
 mod cache;
 mod challenge;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod error;
 mod fetcher;
 pub mod future;
@@ -58,6 +61,8 @@ pub use crate::client_credentials::{
 pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
+#[cfg(feature = "dpop")]
+pub use crate::dpop::DpopKey;
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{

@@ -52,7 +52,12 @@ pub fn grpc(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 fn is_contradicted(headers: &HeaderMap) -> bool {
-    bearer_error(headers).is_some_and(|error| NOT_THE_TOKEN.contains(&&*error))
+    bearer_error(headers).is_some_and(|error| !is_about_the_token(&error))
+}
+
+/// Whether another token may be accepted where one was refused with this error.
+pub(crate) fn is_about_the_token(error: &str) -> bool {
+    !NOT_THE_TOKEN.contains(&error)
 }
 
 /// The function of one layer.

@@ -51,15 +51,35 @@ impl<B> RequestCopy<B> {
 
     /// The second attempt is sent, if there is still a body for it.
     pub(crate) fn into_request(self) -> Option<Request<B>> {
-        let (uri, headers) = read(&self.head)?;
-        let mut request = Request::new(self.body.into_body()?);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = uri;
-        *request.version_mut() = self.version;
-        *request.headers_mut() = headers;
-        *request.extensions_mut() = self.extensions;
-        Some(request)
+        let Self { method, version, extensions, head, body } = self;
+        request(method, version, extensions, &head, body.into_body()?)
     }
+
+    /// The request, and a copy of it for yet another attempt, if its body can be kept once more.
+    pub(crate) fn again(self) -> Option<(Request<B>, Option<Self>)> {
+        let Self { method, version, extensions, head, body } = self;
+        let (body, saved) = body.again()?;
+        let request = request(method.clone(), version, extensions.clone(), &head, body)?;
+        let copy = saved.map(|body| Self { method, version, extensions, head, body });
+        Some((request, copy))
+    }
+}
+
+fn request<B>(
+    method: Method,
+    version: Version,
+    extensions: Extensions,
+    head: &[u8],
+    body: B,
+) -> Option<Request<B>> {
+    let (uri, headers) = read(head)?;
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    *request.headers_mut() = headers;
+    *request.extensions_mut() = extensions;
+    Some(request)
 }
 
 /// `None` for a length that does not fit into 32 bits.

@@ -13,7 +13,7 @@ use crate::{
     future::{ResponseFuture, Sent, Turn, Unsent},
     replay::{CloneBody, Keep, Replay},
     request_copy::RequestCopy,
-    settings::{RequestSettings, SharedSettings},
+    settings::{Attached, RequestSettings, SharedSettings},
     target::Admission,
 };
 
@@ -102,7 +102,7 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let Some(token) = settings.attach_at_once(&mut request) else {
+        let Some(attached) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
             let turn = match copy {
@@ -114,8 +114,13 @@ where
                 service,
                 request,
                 turn,
+                is_nonce_answered: false,
                 renewed: false,
             });
+        };
+        let Attached { token, bound } = match attached {
+            Ok(attached) => attached,
+            Err(error) => return self.refuse(error),
         };
         let (future, turn) = match copy {
             Some(copy) => {
@@ -129,7 +134,8 @@ where
                 (self.inner.call(request), Turn::Once(source))
             }
         };
-        ResponseFuture::calling(future, Some(Sent { settings, token, turn }))
+        let sent = Sent { settings, token, bound, turn, is_nonce_answered: false };
+        ResponseFuture::calling(future, Some(sent))
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 use http::{Request, Uri};
 
 use crate::{
+    bound::Bound,
     cache::{Source, TokenCache},
     error::TokenError,
     fetcher::fetch_fn,
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     /// Stands for the host of a request that names none: the origins that the layer is for, or this
     /// one layer, whose client knows the host.
     client: u64,
+    /// The origin of a request that names none, if the layer is for one alone.
+    base: Option<Uri>,
 }
 
 impl Settings {
@@ -58,6 +61,7 @@ impl Settings {
             rejection: Rejection::Unauthorized,
             step_up: StepUp::default(),
             client: LAYERS.fetch_add(1, Ordering::Relaxed),
+            base: None,
         }
     }
 
@@ -68,6 +72,10 @@ impl Settings {
         names.sort_unstable();
         names.hash(&mut hasher);
         self.client = hasher.finish();
+        self.base = match &origins[..] {
+            [origin] => format!("{origin:?}/").parse().ok(),
+            _ => None,
+        };
         self.target.only_for = Some(origins);
     }
 
@@ -115,6 +123,12 @@ impl SharedSettings {
     }
 }
 
+/// What a request has now.
+pub(crate) struct Attached {
+    pub(crate) token: TokenId,
+    pub(crate) bound: Option<Bound>,
+}
+
 /// The settings for one request.
 pub(crate) struct RequestSettings {
     layer: ThreadSettings,
@@ -158,15 +172,27 @@ impl RequestSettings {
 
     /// Attaches the token, if nobody has to wait for it.
     #[inline]
-    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
+    pub(crate) fn attach_at_once<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Option<Result<Attached, TokenError>> {
         self.tokens().at_once(|token| self.attach(request, token))
     }
 
     /// Replaces whatever there is, so that exactly one value is sent.
+    ///
+    /// # Errors
+    ///
+    /// The token is bound, and no proof can be made for this request.
     #[inline]
-    pub(crate) fn attach<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
+    pub(crate) fn attach<B>(
+        &self,
+        request: &mut Request<B>,
+        token: &Token,
+    ) -> Result<Attached, TokenError> {
         request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
-        token.id()
+        let bound = Bound::prove(token, request, self.layer.base.as_ref())?;
+        Ok(Attached { token: token.id(), bound })
     }
 }
 

@@ -8,6 +8,8 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 
+#[cfg(feature = "dpop")]
+use crate::dpop::{AccessTokenHash, Binding, DpopKey};
 use crate::{
     error::{Kind, TokenError},
     striped::{OwnLine, Striped},
@@ -46,6 +48,8 @@ struct Inner {
     prefix: usize,
     lifetime: Option<Duration>,
     scope: Option<Box<str>>,
+    #[cfg(feature = "dpop")]
+    binding: Option<Arc<Binding>>,
 }
 
 /// Identifies a token, for comparison with others. It is a hash with a key of this process, and costs less
@@ -114,8 +118,36 @@ impl Token {
             .map_err(|_| invalid("the access token does not fit into a header"))?;
         header.set_sensitive(true);
         let (id, prefix, copies) = (TokenId::of(&header), prefix.len(), Striped::new());
-        let inner = Inner { id, header, copies, prefix, lifetime: None, scope: None };
+        let inner = Inner {
+            id,
+            header,
+            copies,
+            prefix,
+            lifetime: None,
+            scope: None,
+            #[cfg(feature = "dpop")]
+            binding: None,
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A token that is bound to this key by DPoP (RFC 9449), for fetchers other than
+    /// [`ClientCredentials`](crate::ClientCredentials).
+    ///
+    /// [`BearerAuth`](crate::BearerAuth) sends it as `Authorization: DPoP`, with a proof of its own in each
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bearer`](Self::bearer).
+    #[cfg(feature = "dpop")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
+    pub fn dpop(access_token: &str, key: &DpopKey) -> Result<Self, TokenError> {
+        let mut token = Self::prefixed("DPoP ", access_token)?;
+        let hash = AccessTokenHash::of(access_token);
+        let binding = Arc::new(Binding { key: key.clone(), hash });
+        Arc::make_mut(&mut token.inner).binding = Some(binding);
+        Ok(token)
     }
 
     /// States how long the token is good for, as `expires_in` does (RFC 6749 section 5.1). The time counts
@@ -174,6 +206,12 @@ impl Token {
         &self.inner.header
     }
 
+    #[cfg(feature = "dpop")]
+    #[inline]
+    pub(crate) fn binding(&self) -> Option<&Binding> {
+        self.inner.binding.as_deref()
+    }
+
     /// The same for two tokens that an API cannot tell apart.
     pub(crate) fn id(&self) -> TokenId {
         self.inner.id
@@ -191,10 +229,14 @@ fn own_copy(header: &HeaderValue) -> HeaderValue {
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token")
-            .field("header", &self.inner.header)
+        let mut f = f.debug_struct("Token");
+        f.field("header", &self.inner.header)
             .field("lifetime", &self.inner.lifetime)
-            .field("scope", &self.inner.scope)
-            .finish()
+            .field("scope", &self.inner.scope);
+        #[cfg(feature = "dpop")]
+        if let Some(binding) = self.binding() {
+            f.field("key", &binding.key);
+        }
+        f.finish()
     }
 }

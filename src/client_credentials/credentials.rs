@@ -108,6 +108,7 @@ impl<C> ClientCredentials<C> {
         ResolvedSecrets::read(self.request.secrets()).await
     }
 
+    /// With a second request, if the issuer asks for a nonce in the proof (RFC 9449 section 8).
     async fn attempt<RB>(
         &self,
         context: &FetchContext,
@@ -119,16 +120,46 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
+        let mut wants_nonce = false;
+        match self.attempt_once(context, secrets, &mut wants_nonce).await {
+            Err(_) if wants_nonce => self.attempt_once(context, secrets, &mut wants_nonce).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt_once<RB>(
+        &self,
+        context: &FetchContext,
+        secrets: &ResolvedSecrets,
+        wants_nonce: &mut bool,
+    ) -> Result<Token, TokenError>
+    where
+        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
+        C::Error: Into<BoxError>,
+        RB: Body,
+        RB::Error: Into<BoxError>,
+    {
         let endpoint = self.endpoint(context).await?;
         let prepared =
             self.request.prepare(&endpoint, secrets, context.claims(), SystemTime::now())?;
-        let PreparedRequest { mut request, redactor, hints } = prepared;
-        let reader = ResponseReader { options: &self.response_options, redactor, hints };
+        let PreparedRequest { mut request, redactor, hints, proof } = prepared;
+        let reader = ResponseReader {
+            options: &self.response_options,
+            binding: self.request.binding.as_ref(),
+            redactor,
+            hints,
+        };
         context.mark(request.extensions_mut());
         // A fetch that runs into its timeout ends while the request is under way.
         self.endpoint_source.mark_stale();
         let outcome = match send(self.client(), request, self.response_limit).await {
-            Ok(response) => reader.read(response, SystemTime::now()),
+            Ok(response) => {
+                let is_nonce_new = proof.is_some_and(|proof| proof.note_nonce(response.headers()));
+                let outcome = reader.read(response, SystemTime::now());
+                let code = outcome.as_ref().err().and_then(TokenError::code);
+                *wants_nonce = is_nonce_new && code == Some("use_dpop_nonce");
+                outcome
+            }
             Err(error) => {
                 let url = &endpoint.url;
                 let message = format!(
@@ -138,7 +169,8 @@ impl<C> ClientCredentials<C> {
                 Err(transport_error(url, message, error, &reader.redactor))
             }
         };
-        if !outcome.as_ref().is_err_and(|error| error.is_refused() || error.status().is_none()) {
+        let is_in_doubt = |error: &TokenError| error.is_refused() || error.status().is_none();
+        if *wants_nonce || !outcome.as_ref().is_err_and(is_in_doubt) {
             self.endpoint_source.mark_fresh();
         }
         outcome

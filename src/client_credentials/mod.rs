@@ -1,6 +1,7 @@
 //! The OAuth 2.0 client credentials grant over any tower HTTP client.
 
 mod auth;
+mod binding;
 mod builder;
 #[cfg(feature = "config")]
 mod config;

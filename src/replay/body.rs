@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
+    again::WatchWith,
     remaining::Remaining,
     shared_body::{Read, SharedBody},
 };
@@ -60,6 +61,10 @@ impl<B> Second<B> {
     /// this is dropped.
     pub(super) fn hold(&self) -> bool {
         self.shared.hold()
+    }
+
+    pub(super) fn watch_with(&self) -> WatchWith<B> {
+        self.shared.watch_with()
     }
 
     /// Cuts the first attempt off.

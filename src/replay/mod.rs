@@ -23,11 +23,13 @@ use std::fmt;
 
 use http_body::Body;
 
+use self::again::CloneWith;
 pub use self::body::ReplayBody;
 use self::sealed::Sealed;
 pub(crate) use self::sealed::{Keep, Saved};
 use crate::error::BoxError;
 
+mod again;
 mod body;
 mod body_error;
 mod recorded;
@@ -91,7 +93,7 @@ impl<B: Clone> Replay<B> for CloneBody {}
 impl<B: Clone> Sealed<B> for CloneBody {
     #[inline]
     fn keep(&self, body: &B) -> Keep<B> {
-        Keep::Saved(Saved::Body(body.clone()))
+        Keep::Saved(Saved::Body(body.clone(), CloneWith::clone()))
     }
 }
 
@@ -117,7 +119,8 @@ impl<B, F: Fn(&B) -> Option<B>> Replay<B> for TryClone<F> {}
 impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
     #[inline]
     fn keep(&self, body: &B) -> Keep<B> {
-        (self.clone)(body).map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body)))
+        (self.clone)(body)
+            .map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body, CloneWith::nothing())))
     }
 }
 
@@ -241,7 +244,10 @@ impl<B> Sealed<B> for NoReplay {
 }
 
 mod sealed {
-    use super::body::{ReplayBody, Second};
+    use super::{
+        again::CloneWith,
+        body::{ReplayBody, Second},
+    };
 
     pub trait Sealed<B> {
         /// What is kept of this body.
@@ -264,20 +270,20 @@ mod sealed {
     /// What is kept of a body.
     #[expect(missing_debug_implementations, reason = "nobody else can name it")]
     pub enum Saved<B> {
-        Body(B),
+        Body(B, CloneWith<B>),
         /// There is nothing to keep of an empty body.
         Empty(Wrap<B>),
         Buffered(Second<B>, Wrap<B>),
     }
 
     /// The user's function. Most capture nothing, and a box of nothing is no allocation.
-    type Wrap<B> = Box<dyn FnOnce(ReplayBody<B>) -> B + Send>;
+    type Wrap<B> = Box<dyn Fn(ReplayBody<B>) -> B + Send>;
 
     impl<B> Saved<B> {
         /// The first attempt was refused. Whether there can be a second.
         pub(crate) fn hold(&self) -> bool {
             match self {
-                Self::Body(_) | Self::Empty(_) => true,
+                Self::Body(..) | Self::Empty(_) => true,
                 Self::Buffered(second, _) => second.hold(),
             }
         }
@@ -285,9 +291,29 @@ mod sealed {
         /// The body of the second attempt, which is about to be sent.
         pub(crate) fn into_body(self) -> Option<B> {
             match self {
-                Self::Body(body) => Some(body),
+                Self::Body(body, _) => Some(body),
                 Self::Empty(wrap) => Some(wrap(ReplayBody::empty())),
                 Self::Buffered(second, wrap) => second.into_body().map(wrap),
+            }
+        }
+
+        /// The body for the next attempt, and what it leaves for the one after that.
+        pub(crate) fn again(self) -> Option<(B, Option<Self>)> {
+            match self {
+                Self::Body(body, clone) => {
+                    let saved = clone.clone_of(&body).map(|body| Self::Body(body, clone));
+                    Some((body, saved))
+                }
+                Self::Empty(wrap) => Some((wrap(ReplayBody::empty()), Some(Self::Empty(wrap)))),
+                Self::Buffered(second, wrap) => {
+                    let watch = second.watch_with();
+                    match watch.watch(wrap(second.into_body()?)) {
+                        Ok((first, second)) => {
+                            Some((wrap(first), Some(Self::Buffered(second, wrap))))
+                        }
+                        Err(body) => Some((body, None)),
+                    }
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use std::{
 use http_body::{Body, SizeHint};
 
 use super::{
+    again::WatchWith,
     body_error::BodyError,
     recorded::Recorded,
     remaining::{self, Item, ReadAhead, Remaining, Unread},
@@ -21,6 +22,7 @@ use crate::error::BoxError;
 
 pub(super) struct SharedBody<B> {
     state: Mutex<State<B>>,
+    watch_with: WatchWith<B>,
 }
 
 /// What the first attempt gets.
@@ -34,6 +36,7 @@ impl<B: Body> SharedBody<B> {
     pub(super) fn new(body: B, limit: usize) -> Self {
         let left = body.size_hint();
         Self {
+            watch_with: WatchWith::limit(limit),
             state: Mutex::new(State {
                 turn: Turn::First,
                 place: Place::Here(Unread::Body(body)),
@@ -47,6 +50,11 @@ impl<B: Body> SharedBody<B> {
 }
 
 impl<B> SharedBody<B> {
+    /// How a body that takes its place is watched.
+    pub(super) fn watch_with(&self) -> WatchWith<B> {
+        self.watch_with
+    }
+
     /// Nobody reads from now on. `false` if there cannot be a second attempt.
     pub(super) fn hold(&self) -> bool {
         let mut state = self.lock();

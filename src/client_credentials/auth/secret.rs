@@ -111,7 +111,7 @@ impl Secret {
         }
     }
 
-    pub(super) async fn read(&self) -> Result<SecretString, TokenError> {
+    pub(crate) async fn read(&self) -> Result<SecretString, TokenError> {
         match &self.source {
             Source::Fixed(text) => Ok(SecretString::clone(text)),
             Source::File(path) => {

@@ -232,6 +232,11 @@ impl<C> ClientCredentialsBuilder<C> {
                  they are otherwise",
             ));
         }
+        if self.request.binding.is_some() && self.response_options.prefix.is_some() {
+            return Err(TokenError::config(
+                "`token_prefix` is for tokens that are not bound, leave it out or leave out `dpop`",
+            ));
+        }
         if self.endpoint_options.auth_method == AuthMethodChoice::Configured {
             self.request.check_names()?;
         }

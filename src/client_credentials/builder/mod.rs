@@ -2,6 +2,8 @@
 //! token request.
 
 mod client_credentials_builder;
+#[cfg(feature = "dpop")]
+mod dpop;
 mod endpoint;
 mod grant;
 mod request;

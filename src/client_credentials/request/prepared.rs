@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
-use crate::client_credentials::{redaction::Redactor, response::ErrorHints};
+use crate::client_credentials::{binding::SentProof, redaction::Redactor, response::ErrorHints};
 
 /// An HTTP request, and what its response is read with.
 pub(crate) struct PreparedRequest {
     pub(crate) request: Request<Full<Bytes>>,
     pub(crate) redactor: Redactor,
     pub(crate) hints: ErrorHints,
+    pub(crate) proof: Option<SentProof>,
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     client_credentials::{
         auth::{ClientAuth, ParameterNames, RequestContext, ResolvedSecrets, Secret},
+        binding::TokenBinding,
         endpoint::ResolvedEndpoint,
         message::{Placement, RequestParts},
         response::ErrorHints,
@@ -39,6 +40,7 @@ pub(crate) struct TokenRequest {
     pub(crate) params: Params,
     pub(crate) headers: HeaderMap,
     pub(crate) placement: Placement,
+    pub(crate) binding: Option<TokenBinding>,
 }
 
 /// Where the client's id is sent.
@@ -64,6 +66,7 @@ impl TokenRequest {
             params: Params::default(),
             headers: HeaderMap::new(),
             placement: Placement::Form,
+            binding: None,
         }
     }
 
@@ -173,8 +176,10 @@ impl TokenRequest {
                 parts.param("claims", claims);
             }
         }
-        let (request, redactor) = encode(parts, &endpoint.url, &self.headers)?;
-        Ok(PreparedRequest { request, redactor, hints })
+        let (mut request, mut redactor) = encode(parts, &endpoint.url, &self.headers)?;
+        let prove = |binding: &TokenBinding| binding.prove(&mut request, &mut redactor, now);
+        let proof = self.binding.as_ref().map(prove).transpose()?;
+        Ok(PreparedRequest { request, redactor, hints, proof })
     }
 
     fn context<'a>(

@@ -13,7 +13,7 @@ use super::{
     token_response,
 };
 use crate::{
-    client_credentials::{message::CollectedBody, redaction::Redactor},
+    client_credentials::{binding::TokenBinding, message::CollectedBody, redaction::Redactor},
     error::{BoxError, Kind, TokenError},
     token::Token,
 };
@@ -24,6 +24,7 @@ use crate::{
 /// rest may be a token.
 pub(crate) struct ResponseReader<'r> {
     pub(crate) options: &'r ResponseOptions,
+    pub(crate) binding: Option<&'r TokenBinding>,
     pub(crate) redactor: Redactor,
     pub(crate) hints: ErrorHints,
 }
@@ -69,7 +70,7 @@ impl ResponseReader<'_> {
             }
         };
         match error_code(&fields.error) {
-            Ok(None) => token_response::token(&fields, self.options)
+            Ok(None) => token_response::token(&fields, self.options, self.binding)
                 .map_err(|error| error.with_answer(head.status, false)),
             Ok(Some(code)) => Err(self.coded_error_response(head.status, code, &fields)),
             Err(InvalidErrorCode) => malformed(

@@ -7,6 +7,7 @@ use super::{
     options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
 };
 use crate::{
+    client_credentials::binding::TokenBinding,
     error::{Kind, TokenError},
     token::Token,
 };
@@ -17,19 +18,31 @@ const BEARER: [&str; 5] =
 
 const LONGEST_LIFETIME: f64 = i32::MAX as f64;
 
-pub(super) fn token(fields: &Fields, options: &ResponseOptions) -> Result<Token, TokenError> {
-    let access_token = match &fields.access_token {
-        Field::Text(token) if !token.is_empty() => token,
-        Field::Absent | Field::Text(_) => return Err(malformed("no `access_token`")),
-        _ => return Err(malformed("an `access_token` that is no string")),
-    };
-    check_type(&fields.token_type)?;
-    if options.strictness == Strictness::Strict {
-        check_strictly(access_token, fields)?;
-    }
-    let token = match &options.prefix {
-        None => Token::bearer(access_token),
-        Some(prefix) => Token::prefixed(prefix, access_token),
+pub(super) fn token(
+    fields: &Fields,
+    options: &ResponseOptions,
+    binding: Option<&TokenBinding>,
+) -> Result<Token, TokenError> {
+    let access_token = access_token(fields)?;
+    let token = match (token_type(&fields.token_type)?, binding) {
+        (TokenType::Dpop, Some(binding)) => {
+            check_strictly(access_token, fields, "dpop", options)?;
+            binding.token(access_token)
+        }
+        (TokenType::Dpop, None) => {
+            return Err(unsupported(
+                "the issuer gave a DPoP token, which was not asked for, \
+                 register the client for bearer tokens",
+            ));
+        }
+        (TokenType::Bearer, binding) => {
+            binding.map_or(Ok(()), TokenBinding::check_bearer)?;
+            check_strictly(access_token, fields, "bearer", options)?;
+            match &options.prefix {
+                None => Token::bearer(access_token),
+                Some(prefix) => Token::prefixed(prefix, access_token),
+            }
+        }
     };
     let mut token = token.map_err(|_| {
         TokenError::new(
@@ -47,12 +60,28 @@ pub(super) fn token(fields: &Fields, options: &ResponseOptions) -> Result<Token,
     Ok(token)
 }
 
-/// Refuses what is tolerated otherwise, and RFC 6749 section 5.1 and RFC 6750 section 2.1 do not
+fn access_token(fields: &Fields) -> Result<&str, TokenError> {
+    match &fields.access_token {
+        Field::Text(token) if !token.is_empty() => Ok(token),
+        Field::Absent | Field::Text(_) => Err(malformed("no `access_token`")),
+        _ => Err(malformed("an `access_token` that is no string")),
+    }
+}
+
+/// With `strict`, refuses what is tolerated otherwise, and RFC 6749 section 5.1 and RFC 6750 section 2.1 do not
 /// allow.
-fn check_strictly(access_token: &str, fields: &Fields) -> Result<(), TokenError> {
-    let is_bearer =
-        matches!(&fields.token_type, Field::Text(name) if name.eq_ignore_ascii_case("bearer"));
-    if !is_bearer {
+fn check_strictly(
+    access_token: &str,
+    fields: &Fields,
+    token_type: &str,
+    options: &ResponseOptions,
+) -> Result<(), TokenError> {
+    if options.strictness != Strictness::Strict {
+        return Ok(());
+    }
+    let is_named =
+        matches!(&fields.token_type, Field::Text(name) if name.eq_ignore_ascii_case(token_type));
+    if !is_named {
         return Err(malformed("no `token_type` of `Bearer`, which `strict` wants"));
     }
     let is_lifetime = match &fields.expires_in {
@@ -75,28 +104,30 @@ fn check_strictly(access_token: &str, fields: &Fields) -> Result<(), TokenError>
     Ok(())
 }
 
-fn check_type(token_type: &Field) -> Result<(), TokenError> {
+enum TokenType {
+    Bearer,
+    /// Bound to a key (RFC 9449 section 5).
+    Dpop,
+}
+
+fn token_type(token_type: &Field) -> Result<TokenType, TokenError> {
     let name = match token_type {
-        Field::Absent => return Ok(()),
+        Field::Absent => return Ok(TokenType::Bearer),
         Field::Text(name) => name.trim().to_ascii_lowercase(),
         _ => return Err(malformed("a `token_type` that is no string")),
     };
-    if BEARER.contains(&&*name) {
-        return Ok(());
+    match &*name {
+        "dpop" => Ok(TokenType::Dpop),
+        _ if BEARER.contains(&&*name) => Ok(TokenType::Bearer),
+        _ => Err(unsupported(
+            "the issuer gave a token that is not a bearer token, \
+             register the client for bearer tokens",
+        )),
     }
-    Err(TokenError::new(
-        Kind::UnsupportedTokenType,
-        match &*name {
-            "dpop" => {
-                "the issuer gave a DPoP token, which is not supported, \
-                 register the client for bearer tokens"
-            }
-            _ => {
-                "the issuer gave a token that is not a bearer token, \
-                 register the client for bearer tokens"
-            }
-        },
-    ))
+}
+
+fn unsupported(message: &'static str) -> TokenError {
+    TokenError::new(Kind::UnsupportedTokenType, message)
 }
 
 /// A lifetime, in any notation that issuers have for it. One that makes no sense is unknown: the

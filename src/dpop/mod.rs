@@ -1,0 +1,17 @@
+//! Proofs that whoever sends a token has the key that it is bound to (RFC 9449, DPoP).
+
+mod key;
+mod nonces;
+mod proof;
+mod target_uri;
+
+pub use key::DpopKey;
+pub(crate) use nonces::Nonce;
+pub(crate) use proof::{AccessTokenHash, Proof};
+pub(crate) use target_uri::{TargetUri, origin};
+
+/// What a token is bound to.
+pub(crate) struct Binding {
+    pub(crate) key: DpopKey,
+    pub(crate) hash: AccessTokenHash,
+}
