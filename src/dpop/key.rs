@@ -110,7 +110,7 @@ impl DpopKey {
             },
         };
         let jwk = pair.public_jwk();
-        let thumbprint = encode(digest(&SHA256, jwk.as_bytes()));
+        let thumbprint = thumbprint(&jwk);
         let algorithm = pair.algorithm();
         let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{jwk}}}"#);
         let header = encode(header);
@@ -148,14 +148,6 @@ impl DpopKey {
         jwt.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
         jwt
-    }
-
-    #[cfg(test)]
-    pub(super) fn public_bytes(&self) -> &[u8] {
-        match &self.inner.pair {
-            Pair::Es256(pair) => pair.public_key().as_ref(),
-            Pair::EdDsa(pair) => pair.public_key().as_ref(),
-        }
     }
 }
 
@@ -195,6 +187,11 @@ impl Pair {
     }
 }
 
+/// Of a key whose JWK has the required members alone, in their order (RFC 7638 section 3).
+fn thumbprint(jwk: &str) -> String {
+    encode(digest(&SHA256, jwk.as_bytes()))
+}
+
 fn encode(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -211,5 +208,42 @@ impl fmt::Debug for DpopKey {
             .field("algorithm", &self.inner.pair.algorithm())
             .field("thumbprint", &self.inner.thumbprint)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbprints_are_those_of_the_rfcs() {
+        for (jwk, expected) in [
+            // RFC 7638 section 3.1.
+            (
+                r#"{"e":"AQAB","kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}"#,
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            ),
+            // RFC 9449 section 6.1.
+            (
+                r#"{"crv":"P-256","kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
+                "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+            ),
+        ] {
+            assert_eq!(thumbprint(jwk), expected);
+        }
+    }
+
+    #[test]
+    fn the_key_of_rfc_8037_has_its_public_key_and_thumbprint() {
+        // Appendix A.1 to A.3, in PKCS#8 (RFC 8410 section 7).
+        let d =
+            BASE64_URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let prefix = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let key = DpopKey::from_pkcs8(&[&prefix[..], &d].concat()).unwrap();
+        assert_eq!(
+            key.public_jwk(),
+            r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+        );
+        assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 }

@@ -4,6 +4,7 @@
 
 mod cache;
 mod client_credentials;
+mod dpop;
 mod layer;
 mod rejection;
 mod replay;
