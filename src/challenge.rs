@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn error(lines: &[&str]) -> Option<String> {
-        lines.iter().find_map(|line| error_in(line.as_bytes()))
+        lines.iter().find_map(|line| error_in(line.as_bytes(), BEARER))
     }
 
     #[test]
