@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore,
-    client::WantsClientCert,
+    client::{ResolvesClientCert, Resumption, WantsClientCert},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde_json::Value;
@@ -31,6 +31,11 @@ fn certificate() -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()
 }
 
+fn hyper(tls: ClientConfig) -> Hyper {
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1();
+    Client::builder(TokioExecutor::new()).build(https.build())
+}
+
 fn tls() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate()).unwrap();
@@ -40,9 +45,12 @@ fn tls() -> ConfigBuilder<ClientConfig, WantsClientCert> {
 /// A hyper client that trusts the server's certificate, and remembers what it sent.
 #[derive(Clone)]
 pub struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Arc<Mutex<Hyper>>,
+    tls: ClientConfig,
     sent: Arc<Mutex<Vec<Request<Body>>>>,
 }
+
+type Hyper = Client<HttpsConnector<HttpConnector>, Body>;
 
 impl Http {
     pub fn new() -> Self {
@@ -55,10 +63,22 @@ impl Http {
         Self::over(tls().with_client_auth_cert(vec![certificate()], key).unwrap())
     }
 
+    /// With whichever certificate the resolver has when a connection is made.
+    pub fn with_resolver(resolver: Arc<dyn ResolvesClientCert>) -> Self {
+        let mut tls = tls().with_client_cert_resolver(resolver);
+        // A session that is resumed goes on with the certificate that it began with.
+        tls.resumption = Resumption::disabled();
+        Self::over(tls)
+    }
+
     fn over(tls: ClientConfig) -> Self {
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1();
-        let client = Client::builder(TokioExecutor::new()).build(https.build());
-        Self { client, sent: Arc::default() }
+        let client = Arc::new(Mutex::new(hyper(tls.clone())));
+        Self { client, tls, sent: Arc::default() }
+    }
+
+    /// Leaves its connections, as if they had been idle for too long.
+    pub fn disconnect(&self) {
+        *self.client.lock().unwrap() = hyper(self.tls.clone());
     }
 
     pub fn sent(&self) -> Vec<Request<Body>> {
@@ -69,7 +89,7 @@ impl Http {
     pub fn tokens(&self) -> Vec<String> {
         let token = |request: &Request<Body>| {
             let value = request.headers()[AUTHORIZATION].to_str().unwrap();
-            value.strip_prefix("Bearer ").unwrap().to_owned()
+            value.split_once(' ').unwrap().1.to_owned()
         };
         self.sent().iter().map(token).collect()
     }
@@ -81,12 +101,12 @@ impl Service<Request<Body>> for Http {
     type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.client.poll_ready(cx)
+        self.client.lock().unwrap().poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         self.sent.lock().unwrap().push(request.clone());
-        self.client.call(request)
+        self.client.lock().unwrap().call(request)
     }
 }
 

@@ -3,6 +3,7 @@
 mod assertion;
 mod certificate;
 mod discovery;
+mod dpop;
 mod http;
 mod issuer;
 mod refusal;
