@@ -247,6 +247,9 @@ where
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
         let mut secrets = ResolvedSecrets::default();
+        let is_about_a_secret = |error: &TokenError| {
+            is_about_a_secret(error, self.request.is_grant_refused_with(error.code()))
+        };
         match self.attempts(&context, &mut secrets).await {
             Err(error) if is_about_a_secret(&error) && !secrets.is_empty() => {
                 let suspects = self.request.suspect_secrets(error.code());

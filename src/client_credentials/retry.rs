@@ -15,10 +15,10 @@ pub(super) fn is_worth_another_attempt(error: &TokenError) -> bool {
 }
 
 /// Whether another secret may get another answer, and nobody asked for time.
-pub(super) fn is_about_a_secret(error: &TokenError) -> bool {
+pub(super) fn is_about_a_secret(error: &TokenError, is_about_grant: bool) -> bool {
     let status = error.status().map(|status| status.as_u16());
     let is_refused_for_secrets = match error.code() {
-        Some(code) => matches!(code, "invalid_client" | "unauthorized_client" | "invalid_grant"),
+        Some(code) => is_about_grant || matches!(code, "invalid_client" | "unauthorized_client"),
         None => matches!(status, Some(400 | 401 | 403)),
     };
     error.is_refused()

@@ -12,8 +12,23 @@ use crate::{
 #[derive(Clone)]
 pub(crate) enum Grant {
     ClientCredentials,
-    Password { username: String, password: Secret },
+    Password {
+        username: String,
+        password: Secret,
+    },
     JwtBearer(Assertion),
+    /// RFC 8693.
+    TokenExchange {
+        subject: TypedToken,
+        actor: Option<TypedToken>,
+    },
+}
+
+/// A token of somebody's, and what kind of token it is (RFC 8693 section 3).
+#[derive(Clone)]
+pub(crate) struct TypedToken {
+    pub(crate) token: Secret,
+    pub(crate) token_type: String,
 }
 
 /// What is sent as `grant_type`.
@@ -31,15 +46,33 @@ impl Grant {
             Self::ClientCredentials => "client_credentials",
             Self::Password { .. } => "password",
             Self::JwtBearer(_) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::TokenExchange { .. } => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
-    pub(super) fn secret(&self) -> Option<&Secret> {
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
         match self {
-            Self::ClientCredentials => None,
-            Self::Password { password, .. } => Some(password),
-            Self::JwtBearer(assertion) => Some(assertion.secret()),
+            Self::ClientCredentials => Vec::new(),
+            Self::Password { password, .. } => vec![password],
+            Self::JwtBearer(assertion) => vec![assertion.secret()],
+            Self::TokenExchange { subject, actor } => {
+                [subject].into_iter().chain(actor).map(|typed| &typed.token).collect()
+            }
         }
+    }
+
+    /// Whether a refusal with this code may be about what the grant has.
+    pub(super) fn is_refused_with(&self, code: &str) -> bool {
+        match self {
+            // RFC 8693 section 2.2.2.
+            Self::TokenExchange { .. } => matches!(code, "invalid_grant" | "invalid_request"),
+            _ => code == "invalid_grant",
+        }
+    }
+
+    /// Whether it names the client too, so that nothing else has to.
+    pub(super) fn may_name_client(&self) -> bool {
+        matches!(self, Self::JwtBearer(_) | Self::TokenExchange { .. })
     }
 
     /// Adds what goes along with `grant_type`.
@@ -72,6 +105,20 @@ impl Grant {
                 ));
             }
             Self::JwtBearer(assertion) => assertion.apply("assertion", context, parts)?,
+            Self::TokenExchange { .. } if !parts.placement().has_body() => {
+                return Err(TokenError::config(
+                    "a subject token is not sent in a URL, use `token_exchange` \
+                     without `params_in_query` and `legacy_get`",
+                ));
+            }
+            Self::TokenExchange { subject, actor } => {
+                parts.secret_param("subject_token", context.secrets.text(&subject.token));
+                parts.param("subject_token_type", &*subject.token_type);
+                if let Some(actor) = actor {
+                    parts.secret_param("actor_token", context.secrets.text(&actor.token));
+                    parts.param("actor_token_type", &*actor.token_type);
+                }
+            }
         }
         Ok(())
     }
@@ -81,6 +128,9 @@ impl Grant {
             Self::ClientCredentials => "check the client's registration at the issuer",
             Self::Password { .. } => "check the username and the password",
             Self::JwtBearer(assertion) => assertion.hint(),
+            Self::TokenExchange { .. } => {
+                "check the subject token and its type, and that the client may exchange it"
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub(super) mod scope;
 mod token_request;
 
 pub(super) use self::{
-    grant::{Grant, GrantType},
+    grant::{Grant, GrantType, TypedToken},
     prepared::PreparedRequest,
     token_request::{ClientIdPlacement, TokenRequest},
 };

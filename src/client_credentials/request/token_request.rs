@@ -136,15 +136,20 @@ impl TokenRequest {
     pub(crate) fn secrets(&self) -> Vec<&Secret> {
         let mut secrets = vec![&self.client_id];
         secrets.extend(self.auth.method().secret());
-        secrets.extend(self.grant.secret());
+        secrets.extend(self.grant.secrets());
         secrets.extend(self.params.secrets());
         secrets
     }
 
+    /// Whether a refusal with this code may be about the grant.
+    pub(crate) fn is_grant_refused_with(&self, code: Option<&str>) -> bool {
+        code.is_some_and(|code| self.grant.is_refused_with(code))
+    }
+
     /// The secrets that may be the reason why a request was refused with this code.
     pub(crate) fn suspect_secrets(&self, code: Option<&str>) -> Vec<&Secret> {
-        if code == Some("invalid_grant") {
-            return self.grant.secret().into_iter().collect();
+        if self.is_grant_refused_with(code) {
+            return self.grant.secrets();
         }
         let mut suspects = vec![&self.client_id];
         // An assertion that is new each time says nothing of the password that goes with it.
@@ -243,7 +248,7 @@ impl TokenRequest {
     }
 
     fn is_named_by_assertion(&self) -> bool {
-        self.auth.method().is_none() && matches!(self.grant, Grant::JwtBearer(_))
+        self.auth.method().is_none() && self.grant.may_name_client()
     }
 }
 

@@ -108,7 +108,7 @@ impl ErrorResponse {
                 return self.hints.with_encoding(hint);
             }
             (Some("use_dpop_nonce"), _) => {
-                "register the client for bearer tokens: DPoP is not supported"
+                "register the client for bearer tokens, or ask for bound ones with `dpop`"
             }
             (Some(_), 401) => return self.hints.with_encoding(self.hints.client_auth),
             (Some(_), _) => "check the client's registration at the issuer",
