@@ -200,6 +200,13 @@ impl TokenError {
         Self::new(Kind::Timeout, message)
     }
 
+    pub(crate) fn revocation_timed_out(after: Duration) -> Self {
+        let message = format!(
+            "the issuer did not revoke the token within {after:?}, check that it can be reached"
+        );
+        Self::new(Kind::Timeout, message)
+    }
+
     /// What the user's function returned that was to select a token, or to make a cache for it.
     pub(crate) fn selecting(error: BoxError) -> Self {
         match error.downcast::<TokenError>() {
@@ -224,7 +231,7 @@ impl TokenError {
         self
     }
 
-    #[cfg(feature = "config")]
+    #[cfg(feature = "client-credentials")]
     pub(crate) fn in_field(mut self, field: &str) -> Self {
         let inner = self.edit();
         inner.message = format!("`{}`: {}", field.escape_debug(), inner.message).into();

@@ -63,6 +63,23 @@ pub trait TokenFetcher: Send + Sync + 'static {
         &self,
         context: FetchContext,
     ) -> impl Future<Output = Result<Token, Self::Error>> + Send;
+
+    /// Tells the issuer that nobody uses this token any more (RFC 7009). [`TokenCache::revoke`] calls it, and
+    /// nothing else does.
+    ///
+    /// # Errors
+    ///
+    /// [`is_config`](TokenError::is_config) from a fetcher that does not implement it.
+    ///
+    /// [`TokenCache::revoke`]: crate::TokenCache::revoke
+    fn revoke(&self, token: Token) -> impl Future<Output = Result<(), TokenError>> + Send {
+        drop(token);
+        async {
+            Err(TokenError::config(
+                "this fetcher cannot revoke tokens, implement `TokenFetcher::revoke` for it",
+            ))
+        }
+    }
 }
 
 impl<T: TokenFetcher> TokenFetcher for Arc<T> {
@@ -73,6 +90,10 @@ impl<T: TokenFetcher> TokenFetcher for Arc<T> {
         context: FetchContext,
     ) -> impl Future<Output = Result<Token, Self::Error>> + Send {
         T::fetch(self, context)
+    }
+
+    fn revoke(&self, token: Token) -> impl Future<Output = Result<(), TokenError>> + Send {
+        T::revoke(self, token)
     }
 }
 
@@ -114,6 +135,12 @@ impl FetchContext {
         behind: FetchesBehind,
     ) -> Self {
         Self { reason, rejected, claims, behind }
+    }
+
+    /// For a request that is not part of a fetch.
+    #[cfg(feature = "client-credentials")]
+    pub(crate) fn of_no_fetch() -> Self {
+        Self::new(FetchReason::Empty, None, None, FetchesBehind::default())
     }
 
     /// Marks a token request as part of this fetch.
@@ -225,6 +252,11 @@ pub(crate) trait DynFetcher: Send + Sync {
         self: Arc<Self>,
         context: FetchContext,
     ) -> Pin<Box<dyn Future<Output = Result<Token, TokenError>> + Send>>;
+
+    fn revoke(
+        self: Arc<Self>,
+        token: Token,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TokenError>> + Send>>;
 }
 
 impl<T: TokenFetcher> DynFetcher for T {
@@ -237,5 +269,12 @@ impl<T: TokenFetcher> DynFetcher for T {
                 .await
                 .map_err(|error| TokenError::from_fetcher(error.into()))
         })
+    }
+
+    fn revoke(
+        self: Arc<Self>,
+        token: Token,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TokenError>> + Send>> {
+        Box::pin(async move { TokenFetcher::revoke(&*self, token).await })
     }
 }

@@ -62,6 +62,8 @@ pub enum TokenChange {
     /// An API refused the token, and the cache is to get another. It comes once for each token,
     /// and not for a refusal that the cache [ignores](crate::TokenCache::reject).
     Rejected,
+    /// The token was taken out of the cache, for the issuer to [revoke](crate::TokenCache::revoke) it.
+    Revoked,
 }
 
 impl TokenChanges {

@@ -155,6 +155,38 @@ impl TokenCache {
         self.refused(token.id(), Source::UNKNOWN, None);
     }
 
+    /// Takes the token out of the cache, and has the issuer revoke it (RFC 7009), for a service that shuts
+    /// down. Returns at once if there is no token that has not expired.
+    ///
+    /// [`ClientCredentials`](crate::ClientCredentials) asks the revocation endpoint, which it is given or
+    /// finds in the metadata of the issuer. Nothing is revoked unless this is called.
+    ///
+    /// Whoever asks for a token later gets another. Where the cache is [kept
+    /// fresh](TokenCacheBuilder::keep_fresh), it is so again from then on. A fetch that is under way goes on,
+    /// and its token is not revoked. Do not call this for a token that others use too.
+    ///
+    /// # Errors
+    ///
+    /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint or
+    /// the fetcher cannot revoke, and [`is_timeout`](TokenError::is_timeout) after the cache's
+    /// [fetch timeout](TokenCacheBuilder::fetch_timeout). There is no second attempt. In any case the
+    /// token is not in the cache any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the issuer may not have heard of it.
+    ///
+    /// ```no_run
+    /// # async fn f(tokens: tower_bearer::TokenCache) {
+    /// if let Err(error) = tokens.revoke().await {
+    ///     eprintln!("the token stays good until it expires: {error}");
+    /// }
+    /// # }
+    /// ```
+    pub async fn revoke(&self) -> Result<(), TokenError> {
+        self.shared.revoke().await
+    }
+
     /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
     #[inline]
     pub(crate) fn at_once<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {

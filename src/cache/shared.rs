@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -228,6 +229,34 @@ impl Shared {
     pub(super) fn peek(&self) -> Option<Token> {
         let now = self.now();
         self.lock().usable(now).map(|entry| entry.token.clone())
+    }
+
+    /// Takes the token out, and has it revoked.
+    pub(super) async fn revoke(self: &Arc<Self>) -> Result<(), TokenError> {
+        let Some(token) = self.take() else { return Ok(()) };
+        let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
+        let timeout = self.policy.fetch_timeout.min(FOREVER);
+        let revoke = FETCHES.scope(behind, self.fetcher.clone().revoke(token));
+        tokio::time::timeout(timeout, revoke)
+            .await
+            .unwrap_or_else(|_| Err(TokenError::revocation_timed_out(timeout)))
+    }
+
+    /// The token, unless it has expired. The cache does not have it any more.
+    fn take(&self) -> Option<Token> {
+        let now = self.now();
+        let mut news = self.feed.news();
+        let mut state = self.lock();
+        let entry = state.usable(now).cloned()?;
+        state.current = None;
+        state.suspect = None;
+        state.claims = None;
+        let upkeep = mem::take(&mut state.upkeep);
+        self.settled.store(None);
+        news.write(|| TokenChange::Revoked);
+        drop(state);
+        drop(upkeep);
+        Some(entry.token.clone())
     }
 
     pub(super) fn status(&self) -> TokenStatus {

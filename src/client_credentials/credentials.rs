@@ -16,7 +16,7 @@ use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
         auth::ResolvedSecrets,
-        endpoint::{EndpointSource, ResolvedEndpoint},
+        endpoint::{EndpointSource, EndpointUrl, ResolvedEndpoint},
         message::{send, transport_error},
         request::{PreparedRequest, TokenRequest},
         response::{ResponseOptions, ResponseReader},
@@ -82,6 +82,7 @@ pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
     client: Mutex<C>,
     pub(super) endpoint_source: EndpointSource,
+    pub(super) revocation_endpoint: Option<EndpointUrl>,
     pub(super) request: TokenRequest,
     pub(super) response_options: ResponseOptions,
     pub(super) response_limit: usize,
@@ -91,6 +92,7 @@ impl<C> ClientCredentials<C> {
     pub(crate) fn new(
         client: C,
         endpoint_source: EndpointSource,
+        revocation_endpoint: Option<EndpointUrl>,
         request: TokenRequest,
         response_options: ResponseOptions,
         response_limit: usize,
@@ -98,6 +100,7 @@ impl<C> ClientCredentials<C> {
         Self {
             client: Mutex::new(client),
             endpoint_source,
+            revocation_endpoint,
             request,
             response_options,
             response_limit,
@@ -261,6 +264,39 @@ where
                 }
             }
             outcome => outcome,
+        }
+    }
+
+    async fn revoke(&self, token: Token) -> Result<(), TokenError> {
+        let context = FetchContext::of_no_fetch();
+        let endpoint = self.endpoint(&context).await?;
+        let url = self.revocation_endpoint.as_ref().or(endpoint.revocation.as_ref());
+        let url = url.ok_or_else(|| {
+            TokenError::config(
+                "there is no revocation endpoint, name one with `revocation_endpoint`, \
+                 as the issuer's metadata has none",
+            )
+        })?;
+        let secrets = self.read_secrets().await?;
+        let prepared = self.request.prepare_revocation(
+            &endpoint,
+            url,
+            &secrets,
+            token.expose(),
+            SystemTime::now(),
+        )?;
+        let PreparedRequest { request, redactor, hints, .. } = prepared;
+        let reader =
+            ResponseReader { options: &self.response_options, binding: None, redactor, hints };
+        match send(self.client(), request, self.response_limit).await {
+            Ok(response) => reader.read_revocation(response, SystemTime::now()),
+            Err(error) => {
+                let message = format!(
+                    "the revocation endpoint {url} did not answer, \
+                     check its URL and that it can be reached"
+                );
+                Err(transport_error(url, message, error, &reader.redactor))
+            }
         }
     }
 }

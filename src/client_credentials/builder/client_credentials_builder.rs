@@ -43,6 +43,7 @@ pub struct ClientCredentialsBuilder<C> {
     client: C,
     url: Result<ConfiguredUrl, TokenError>,
     pub(super) endpoint_options: EndpointOptions,
+    pub(super) revocation_endpoint: Option<EndpointUrl>,
     problem: Option<TokenError>,
     pub(super) request: TokenRequest,
     /// The setters that exclude each other were called on this very builder.
@@ -158,6 +159,7 @@ impl<C> ClientCredentials<C> {
             client: self.client(),
             url: Ok(url),
             endpoint_options: self.endpoint_source.options(),
+            revocation_endpoint: self.revocation_endpoint.clone(),
             problem: None,
             request: self.request.derive(),
             is_grant_chosen: false,
@@ -179,6 +181,7 @@ impl<C> ClientCredentialsBuilder<C> {
             client,
             url,
             endpoint_options: EndpointOptions::default(),
+            revocation_endpoint: None,
             problem: None,
             request: TokenRequest::new(client_id, auth),
             is_grant_chosen: false,
@@ -207,16 +210,17 @@ impl<C> ClientCredentialsBuilder<C> {
             ConfiguredUrl::TokenEndpoint(endpoint) => (&endpoint.url, false),
             ConfiguredUrl::Issuer(discovery) => (discovery.issuer().url(), true),
         };
-        if self.endpoint_options.transport_security == TransportSecurity::Required
-            && !endpoint.is_confidential()
-        {
-            return Err(TokenError::new(
-                Kind::Insecure,
-                format!(
-                    "the secret is not sent to {endpoint} over plain http, \
-                     use https or call `allow_http`"
-                ),
-            ));
+        if self.endpoint_options.transport_security == TransportSecurity::Required {
+            let all = [Some(endpoint), self.revocation_endpoint.as_ref()];
+            if let Some(endpoint) = all.into_iter().flatten().find(|url| !url.is_confidential()) {
+                return Err(TokenError::new(
+                    Kind::Insecure,
+                    format!(
+                        "the secret is not sent to {endpoint} over plain http, \
+                         use https or call `allow_http`"
+                    ),
+                ));
+            }
         }
         if self.endpoint_options.need_issuer() && !is_discovered {
             return Err(TokenError::config(
@@ -240,7 +244,15 @@ impl<C> ClientCredentialsBuilder<C> {
         if self.endpoint_options.auth_method == AuthMethodChoice::Configured {
             self.request.check_names()?;
         }
-        let Self { client, endpoint_options, request, response_options, response_limit, .. } = self;
+        let Self {
+            client,
+            endpoint_options,
+            revocation_endpoint,
+            request,
+            response_options,
+            response_limit,
+            ..
+        } = self;
         let endpoint_source = match url {
             ConfiguredUrl::TokenEndpoint(endpoint) => {
                 request.check(&endpoint)?;
@@ -255,6 +267,7 @@ impl<C> ClientCredentialsBuilder<C> {
         Ok(ClientCredentials::new(
             client,
             endpoint_source,
+            revocation_endpoint,
             request,
             response_options,
             response_limit,

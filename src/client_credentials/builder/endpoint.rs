@@ -1,7 +1,9 @@
 //! Setters for the endpoint, and for the use of an issuer's metadata.
 
 use super::client_credentials_builder::ClientCredentialsBuilder;
-use crate::client_credentials::endpoint::{AuthMethodChoice, MetadataEndpoint, TransportSecurity};
+use crate::client_credentials::endpoint::{
+    AuthMethodChoice, EndpointUrl, MetadataEndpoint, TransportSecurity,
+};
 
 /// Which endpoint is used, and what an issuer's metadata decides.
 impl<C> ClientCredentialsBuilder<C> {
@@ -21,6 +23,21 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`ClientCredentials::discover`](crate::ClientCredentials::discover).
     pub fn mtls_endpoint_alias(mut self) -> Self {
         self.endpoint_options.metadata_endpoint = MetadataEndpoint::MtlsAlias;
+        self
+    }
+
+    /// Where [`TokenCache::revoke`](crate::TokenCache::revoke) has tokens revoked (RFC 7009 section 2). Default: the
+    /// `revocation_endpoint` of the issuer's metadata, if the client starts from an issuer. The client
+    /// authenticates there as at the token endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) refuses a URL as it does for the token endpoint.
+    pub fn revocation_endpoint(mut self, url: impl AsRef<str>) -> Self {
+        match EndpointUrl::parse(url.as_ref()) {
+            Ok(url) => self.revocation_endpoint = Some(url),
+            Err(problem) => self.record_problem(problem.in_field("revocation_endpoint")),
+        }
         self
     }
 

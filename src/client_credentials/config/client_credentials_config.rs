@@ -52,6 +52,7 @@ fields! {
     pub struct ClientCredentialsConfig {
         token_endpoint,
         issuer,
+        revocation_endpoint,
         mtls_endpoint_alias,
         pick_auth_method,
         client_id,
@@ -80,6 +81,8 @@ fields! {
         zero_means_never,
         strict,
         token_prefix,
+        dpop,
+        accept_bearer,
         response_limit,
         allow_http,
         // What follows is `AuthFields`, whose fields serde would not check if it were flattened.
@@ -194,7 +197,11 @@ impl ClientCredentialsConfig {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             setter = setter.set("response_limit", |builder| builder.response_limit(bytes))?;
         }
+        setter = bound(setter, self.dpop, self.accept_bearer)?;
         let setter = setter
+            .text("revocation_endpoint", self.revocation_endpoint, |builder, url| {
+                builder.revocation_endpoint(url)
+            })?
             .text("scope", self.scope, |builder, scope| builder.scope(scope))?
             .list("audience", self.audience)?
             .list("resource", self.resource)?
@@ -243,6 +250,38 @@ impl ClientCredentialsConfig {
             )?
             .flag("allow_http", self.allow_http, ClientCredentialsBuilder::allow_http)?;
         Ok(setter.builder)
+    }
+}
+
+#[cfg(feature = "dpop")]
+fn bound<C>(
+    mut setter: FieldSetter<C>,
+    dpop: Value,
+    accept_bearer: Value,
+) -> Result<FieldSetter<C>, TokenError> {
+    use crate::{client_credentials::JwtAlgorithm, dpop::DpopKey};
+
+    if let Some(algorithm) = dpop.plain("dpop")? {
+        let algorithm = JwtAlgorithm::named(&algorithm)
+            .filter(|algorithm| matches!(algorithm, JwtAlgorithm::ES256 | JwtAlgorithm::EdDSA))
+            .ok_or_else(|| invalid("dpop", "is neither `ES256` nor `EdDSA`, write one"))?;
+        let key = DpopKey::generate(algorithm)?;
+        setter = setter.set("dpop", |builder| builder.dpop(key))?;
+    }
+    setter.flag("accept_bearer", accept_bearer, ClientCredentialsBuilder::accept_bearer)
+}
+
+#[cfg(not(feature = "dpop"))]
+fn bound<C>(
+    setter: FieldSetter<C>,
+    dpop: Value,
+    accept_bearer: Value,
+) -> Result<FieldSetter<C>, TokenError> {
+    let why = "binds tokens only with the feature `dpop`, enable it";
+    match (dpop.plain("dpop")?, accept_bearer.flag("accept_bearer")?) {
+        (None, false) => Ok(setter),
+        (Some(_), _) => Err(invalid("dpop", why)),
+        (None, true) => Err(invalid("accept_bearer", why)),
     }
 }
 

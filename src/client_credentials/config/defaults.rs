@@ -16,8 +16,8 @@ const ALTERNATIVES: [(&str, &str); 6] = [
 const IDENTITY: [&str; 5] =
     ["token_endpoint", "issuer", "client_id", "client_id_file", "token_endpoint_auth_method"];
 
-/// Fields that hold a secret or go with one.
-const SECRETS: [&str; 18] = [
+/// Fields that hold a secret, go with one, or say where one is sent.
+const SECRETS: [&str; 19] = [
     "client_secret",
     "client_secret_file",
     "authorization",
@@ -36,6 +36,7 @@ const SECRETS: [&str; 18] = [
     "secret_params",
     "secret_param_files",
     "secret_headers",
+    "revocation_endpoint",
 ];
 
 /// Fills in the fields that the client does not have.

@@ -141,9 +141,13 @@ impl DiscoveredEndpoint {
                 ),
             ));
         }
-        let url = match self.options.metadata_endpoint {
-            MetadataEndpoint::TokenEndpoint => metadata.token_endpoint(),
-            MetadataEndpoint::MtlsAlias => metadata.mtls_token_endpoint(),
+        let (url, revocation) = match self.options.metadata_endpoint {
+            MetadataEndpoint::TokenEndpoint => {
+                (metadata.token_endpoint(), metadata.revocation_endpoint())
+            }
+            MetadataEndpoint::MtlsAlias => {
+                (metadata.mtls_token_endpoint(), metadata.mtls_revocation_endpoint())
+            }
         };
         let url = url.and_then(|url| EndpointUrl::parse(url).ok()).ok_or_else(|| {
             TokenError::new(
@@ -152,11 +156,7 @@ impl DiscoveredEndpoint {
                  endpoint instead of the issuer",
             )
         })?;
-        let is_confidential = match self.discovery.issuer().url().is_https() {
-            true => url.is_https(),
-            false => url.is_confidential(),
-        };
-        if self.options.transport_security == TransportSecurity::Required && !is_confidential {
+        if !self.is_allowed(&url) {
             return Err(TokenError::new(
                 Kind::Insecure,
                 format!(
@@ -169,7 +169,20 @@ impl DiscoveredEndpoint {
             Some(auth) => self.other_auth(auth, &metadata.auth_methods())?,
             None => None,
         };
-        Ok(ResolvedEndpoint { url, issuer: Some(metadata.issuer.clone()), auth })
+        // Tokens can be had without it.
+        let revocation = revocation
+            .and_then(|url| EndpointUrl::parse(url).ok())
+            .filter(|url| self.is_allowed(url));
+        Ok(ResolvedEndpoint { url, issuer: Some(metadata.issuer.clone()), auth, revocation })
+    }
+
+    /// Whether a secret may be sent there.
+    fn is_allowed(&self, url: &EndpointUrl) -> bool {
+        self.options.transport_security == TransportSecurity::Optional
+            || match self.discovery.issuer().url().is_https() {
+                true => url.is_https(),
+                false => url.is_confidential(),
+            }
     }
 
     /// What the client authenticates with in place of `auth`, if the issuer does not take that.

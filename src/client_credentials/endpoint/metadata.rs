@@ -7,6 +7,7 @@ use serde::Deserialize;
 pub(super) struct Metadata {
     pub(super) issuer: String,
     token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     mtls_endpoint_aliases: Aliases,
@@ -16,6 +17,7 @@ pub(super) struct Metadata {
 #[derive(Default, Deserialize)]
 struct Aliases {
     token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
 }
 
 impl Metadata {
@@ -33,6 +35,14 @@ impl Metadata {
     /// For clients that authenticate with a certificate. The same as for others if it has no other.
     pub(super) fn mtls_token_endpoint(&self) -> Option<&str> {
         self.mtls_endpoint_aliases.token_endpoint.as_deref().or(self.token_endpoint())
+    }
+
+    pub(super) fn revocation_endpoint(&self) -> Option<&str> {
+        self.revocation_endpoint.as_deref()
+    }
+
+    pub(super) fn mtls_revocation_endpoint(&self) -> Option<&str> {
+        self.mtls_endpoint_aliases.revocation_endpoint.as_deref().or(self.revocation_endpoint())
     }
 
     pub(super) fn auth_methods(&self) -> Vec<&str> {

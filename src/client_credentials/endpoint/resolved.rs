@@ -11,11 +11,13 @@ pub(crate) struct ResolvedEndpoint {
     pub(crate) issuer: Option<String>,
     /// The authentication that the metadata asks for, in place of the configured one.
     pub(crate) auth: Option<ClientAuth>,
+    /// Where tokens are revoked, if that is known.
+    pub(crate) revocation: Option<EndpointUrl>,
 }
 
 impl ResolvedEndpoint {
     pub(crate) fn at(url: EndpointUrl) -> Self {
-        Self { url, issuer: None, auth: None }
+        Self { url, issuer: None, auth: None, revocation: None }
     }
 
     /// Whom an assertion is for, unless it says otherwise.

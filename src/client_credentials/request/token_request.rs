@@ -14,7 +14,7 @@ use crate::{
     client_credentials::{
         auth::{ClientAuth, ParameterNames, RequestContext, ResolvedSecrets, Secret},
         binding::TokenBinding,
-        endpoint::ResolvedEndpoint,
+        endpoint::{EndpointUrl, ResolvedEndpoint},
         message::{Placement, RequestParts},
         response::ErrorHints,
     },
@@ -187,6 +187,31 @@ impl TokenRequest {
         Ok(PreparedRequest { request, redactor, hints, proof })
     }
 
+    /// The request for the revocation of a token (RFC 7009 section 2.1).
+    pub(crate) fn prepare_revocation(
+        &self,
+        endpoint: &ResolvedEndpoint,
+        url: &EndpointUrl,
+        secrets: &ResolvedSecrets,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<PreparedRequest, TokenError> {
+        let (audience, auth) = (endpoint.audience(), self.auth_at(endpoint));
+        let context = self.context(&audience, secrets, now);
+        let hints = ErrorHints {
+            client_auth: auth.method().hint(),
+            grant: self.grant.hint(),
+            encoding: auth.method().encoding_hint(context),
+        };
+        let mut parts = RequestParts::new(Placement::Form);
+        parts.headers.insert(ACCEPT, JSON);
+        self.authenticate(auth, context, &mut parts)?;
+        parts.secret_param("token", token);
+        parts.param("token_type_hint", "access_token");
+        let (request, redactor) = encode(parts, url, &self.headers)?;
+        Ok(PreparedRequest { request, redactor, hints, proof: None })
+    }
+
     fn context<'a>(
         &'a self,
         audience: &'a str,
@@ -228,18 +253,28 @@ impl TokenRequest {
             GrantType::Custom(grant_type) => parts.param("grant_type", &**grant_type),
             GrantType::Omitted => {}
         }
-        auth.method().apply(context, &self.parameter_names, &mut parts)?;
-        if self.client_id_placement == ClientIdPlacement::AuthAndParams
-            && !auth.method().has_client_id_param()
-        {
-            parts.param(&self.parameter_names.client_id, context.client_id);
-        }
+        self.authenticate(auth, context, &mut parts)?;
         self.grant.apply(context, &mut parts)?;
         if let Some(scope) = &self.scope {
             parts.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
         }
         self.params.apply(context, &mut parts)?;
         Ok(parts)
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        auth: &'a ClientAuth,
+        context: RequestContext<'a>,
+        parts: &mut RequestParts<'a>,
+    ) -> Result<(), TokenError> {
+        auth.method().apply(context, &self.parameter_names, parts)?;
+        if self.client_id_placement == ClientIdPlacement::AuthAndParams
+            && !auth.method().has_client_id_param()
+        {
+            parts.param(&self.parameter_names.client_id, context.client_id);
+        }
+        Ok(())
     }
 
     fn needs_client_id(&self) -> bool {

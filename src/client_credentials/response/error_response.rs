@@ -17,13 +17,15 @@ const FINAL: [&str; 3] = ["invalid_client", "invalid_grant", "unauthorized_clien
 const TRANSIENT: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
 /// Other codes that are passed on letter for letter, even if a secret reads like part of one.
-const REGISTERED: [&str; 6] = [
+const REGISTERED: [&str; 8] = [
     "invalid_request",
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
     "access_denied",
     "use_dpop_nonce",
+    "invalid_dpop_proof",
+    "unsupported_token_type",
 ];
 
 /// The response, after its secrets were taken out.
@@ -107,8 +109,11 @@ impl ErrorResponse {
                 let hint = "check which parameters the issuer wants and how they are sent";
                 return self.hints.with_encoding(hint);
             }
+            (Some("invalid_dpop_proof"), _) => {
+                "check this machine's clock, and that the issuer takes the key's algorithm"
+            }
             (Some("use_dpop_nonce"), _) => {
-                "register the client for bearer tokens, or ask for bound ones with `dpop`"
+                "register the client for bearer tokens, or ask for DPoP tokens with `dpop`"
             }
             (Some(_), 401) => return self.hints.with_encoding(self.hints.client_auth),
             (Some(_), _) => "check the client's registration at the issuer",

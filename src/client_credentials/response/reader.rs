@@ -52,6 +52,24 @@ impl ResponseReader<'_> {
         })
     }
 
+    /// Whether a token was revoked (RFC 7009 section 2.2). One that the issuer does not know counts as revoked.
+    pub(crate) fn read_revocation(
+        &self,
+        response: Response<CollectedBody>,
+        now: SystemTime,
+    ) -> Result<(), TokenError> {
+        let (head, content) = response.into_parts();
+        let error = match content {
+            _ if head.status.is_success() => return Ok(()),
+            CollectedBody::Complete(body) => self.error_response(&head, &body),
+            CollectedBody::Broken(_) | CollectedBody::TooLarge => self.error_response(&head, b""),
+        };
+        Err(match retry_after(&head.headers, now) {
+            Some(delay) => error.retry_in(delay),
+            None => error,
+        })
+    }
+
     fn token(&self, head: &Parts, body: &[u8]) -> Result<Token, TokenError> {
         let malformed = |message| {
             Err(TokenError::new(Kind::Malformed, message).with_answer(head.status, false))

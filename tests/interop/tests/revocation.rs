@@ -1,11 +1,11 @@
 use form_urlencoded::Serializer;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use tower::Layer;
-use tower_bearer::BearerAuthLayer;
+use tower_bearer::{BearerAuthLayer, ClientCredentials, TokenCache};
 
 use crate::{
     http::{Body, Http, send},
-    issuer::{credentials, get_orders, register_secret, url},
+    issuer::{credentials, get_orders, issuer, register_secret, url},
 };
 
 /// RFC 7009 section 2.1.
@@ -19,6 +19,30 @@ pub async fn revoke(id: &str, secret: &str, token: &str) {
         .unwrap();
     let (status, answer) = send(Http::new(), request).await.unwrap();
     assert_eq!(status, StatusCode::OK, "{answer}");
+}
+
+/// RFC 7009, through the cache: the endpoint given, or found in the metadata.
+#[tokio::test]
+async fn a_cache_has_its_token_revoked() {
+    register_secret("shut down", "s3cr3t").await;
+    let given = credentials("shut down", "s3cr3t").revocation_endpoint(url("/token/revocation"));
+    let found = ClientCredentials::discover(Http::new(), issuer(), "shut down", "s3cr3t");
+    for credentials in [given, found] {
+        let tokens = TokenCache::new(credentials.build().unwrap());
+        let token = tokens.token().await.unwrap();
+        let call = async || {
+            let request = Request::get(url("/orders"))
+                .header("authorization", token.header_value())
+                .body(Body::default())
+                .unwrap();
+            send(Http::new(), request).await.unwrap().0
+        };
+        assert_eq!(call().await, StatusCode::OK);
+        tokens.revoke().await.unwrap();
+        assert_eq!(call().await, StatusCode::UNAUTHORIZED);
+        let again = tokens.token().await.unwrap();
+        assert_ne!(again.expose(), token.expose());
+    }
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod interleavings;
 mod keep_fresh;
 mod reentry;
 mod renewal;
+mod revoke;
 mod runtimes;
 mod status;

@@ -8,6 +8,7 @@ mod derive;
 mod endpoint;
 mod request;
 mod response;
+mod revocation;
 mod token_endpoint;
 mod token_failure;
 mod wire;

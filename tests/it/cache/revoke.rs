@@ -1,0 +1,114 @@
+//! A token that is revoked when its service shuts down (RFC 7009).
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use tower_bearer::{
+    BoxError, FetchContext, Token, TokenCache, TokenChange, TokenError, TokenFetcher, fetch_fn,
+};
+
+use crate::support::*;
+
+/// Tokens `t1`, `t2` and so on, and what it is asked to revoke.
+#[derive(Clone, Default)]
+struct Revoking {
+    fetches: Arc<Mutex<usize>>,
+    revoked: Arc<Mutex<Vec<String>>>,
+    hangs: bool,
+}
+
+impl TokenFetcher for Revoking {
+    type Error = BoxError;
+
+    async fn fetch(&self, _: FetchContext) -> Result<Token, BoxError> {
+        let mut fetches = self.fetches.lock().unwrap();
+        *fetches += 1;
+        Ok(Token::bearer(&format!("t{fetches}"))?.expires_in(seconds(3600)))
+    }
+
+    async fn revoke(&self, token: Token) -> Result<(), TokenError> {
+        self.revoked.lock().unwrap().push(token.expose().to_owned());
+        if self.hangs {
+            pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_token_is_not_used_again() {
+    let fetcher = Revoking::default();
+    let tokens = TokenCache::new(fetcher.clone());
+    let mut changes = tokens.changes();
+    tokens.revoke().await.unwrap();
+    assert_eq!(*fetcher.fetches.lock().unwrap(), 0, "there is nothing to revoke");
+
+    tokens.token().await.unwrap();
+    tokens.revoke().await.unwrap();
+    assert_eq!(*fetcher.revoked.lock().unwrap(), ["t1"]);
+    assert!(tokens.peek().is_none());
+    assert_eq!(tokens.status().expires_in(), None);
+    tokens.revoke().await.unwrap();
+    assert_eq!(*fetcher.revoked.lock().unwrap(), ["t1"], "each token once");
+    assert!(matches!(changes.next().await, Some(TokenChange::Fetched)));
+    assert!(matches!(changes.next().await, Some(TokenChange::Revoked)));
+
+    assert_eq!(tokens.token().await.unwrap().expose(), "t2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_revoked_unless_it_is_asked_for() {
+    let fetcher = Revoking::default();
+    let tokens = TokenCache::new(fetcher.clone());
+    let token = tokens.token().await.unwrap();
+    tokens.reject(&token);
+    tokens.token().await.unwrap();
+    drop(tokens);
+    tokio::time::sleep(seconds(7200)).await;
+    assert!(fetcher.revoked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_is_not_worth_a_revocation() {
+    let fetcher = Revoking::default();
+    let tokens = TokenCache::new(fetcher.clone());
+    tokens.token().await.unwrap();
+    tokio::time::advance(seconds(3600)).await;
+    tokens.revoke().await.unwrap();
+    assert!(fetcher.revoked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_takes_no_longer_than_a_fetch_may() {
+    let fetcher = Revoking { hangs: true, ..Revoking::default() };
+    let tokens = TokenCache::builder().fetch_timeout(seconds(3)).build(fetcher);
+    tokens.token().await.unwrap();
+    let before = tokio::time::Instant::now();
+    let error = tokens.revoke().await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(before.elapsed(), seconds(3));
+    assert!(tokens.peek().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_kept_fresh_rests_until_somebody_asks() {
+    let fetcher = Revoking::default();
+    let tokens = TokenCache::builder().keep_fresh().build(fetcher.clone());
+    tokens.token().await.unwrap();
+    tokens.revoke().await.unwrap();
+    tokio::time::sleep(seconds(24 * 3600)).await;
+    assert_eq!(*fetcher.fetches.lock().unwrap(), 1);
+    tokens.token().await.unwrap();
+    tokio::time::sleep(seconds(4 * 3600)).await;
+    assert!(*fetcher.fetches.lock().unwrap() >= 5, "and is kept fresh from then on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetcher_that_cannot_revoke_says_so() {
+    let tokens = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
+    tokens.token().await.unwrap();
+    let error = tokens.revoke().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("TokenFetcher::revoke"), "{error}");
+}
