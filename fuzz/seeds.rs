@@ -47,5 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect();
         write("challenge", row["id"].as_str().ok_or("no id")?.to_owned(), lines.join("\n").into())?;
     }
+    let nonce = "cDPoP error=\"use_dpop_nonce\"\nneyJ7S_zG.eyJH0-Z.HX4w-7v";
+    let invalid = "cDPoP error=\"invalid_token\"\nnother";
+    write("nonce", "nonce".into(), [nonce, "\0", invalid, "\0", nonce].concat().into())?;
+    write("nonce", "rejected".into(), [invalid, "\0", nonce].concat().into())?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! [`BearerAuthLayer`]: crate::BearerAuthLayer
 //! [`NotReplayed`]: crate::NotReplayed
 //! [`TokenError`]: crate::TokenError
+//! [bound tokens]: crate::guide::bound_tokens
 //! [caching]: crate::guide::caching
 //! [clients]: crate::guide::clients
 //! [configuration]: crate::guide::configuration

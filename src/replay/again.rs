@@ -7,47 +7,6 @@ use http_body::Body;
 
 use super::body::{ReplayBody, Second};
 
-/// Clones a body, where the policy can do that with a clone too.
-#[expect(missing_debug_implementations, reason = "nobody else can name it")]
-pub struct CloneWith<B> {
-    #[cfg(feature = "dpop")]
-    clone: Option<fn(&B) -> B>,
-    body: PhantomData<fn(&B)>,
-}
-
-impl<B> CloneWith<B> {
-    #[inline(always)]
-    pub(super) fn clone() -> Self
-    where
-        B: Clone,
-    {
-        Self {
-            #[cfg(feature = "dpop")]
-            clone: Some(B::clone),
-            body: PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn nothing() -> Self {
-        Self {
-            #[cfg(feature = "dpop")]
-            clone: None,
-            body: PhantomData,
-        }
-    }
-
-    pub(super) fn clone_of(&self, body: &B) -> Option<B> {
-        #[cfg(feature = "dpop")]
-        return Some(self.clone?(body));
-        #[cfg(not(feature = "dpop"))]
-        {
-            let _ = body;
-            None
-        }
-    }
-}
-
 /// Watches a body, as the policy watched the one before it.
 pub(super) struct WatchWith<B> {
     #[cfg(feature = "dpop")]

@@ -23,7 +23,6 @@ use std::fmt;
 
 use http_body::Body;
 
-use self::again::CloneWith;
 pub use self::body::ReplayBody;
 use self::sealed::Sealed;
 pub(crate) use self::sealed::{Keep, Saved};
@@ -93,7 +92,7 @@ impl<B: Clone> Replay<B> for CloneBody {}
 impl<B: Clone> Sealed<B> for CloneBody {
     #[inline]
     fn keep(&self, body: &B) -> Keep<B> {
-        Keep::Saved(Saved::Body(body.clone(), CloneWith::clone()))
+        Keep::Saved(Saved::Body(body.clone()))
     }
 }
 
@@ -120,7 +119,7 @@ impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
     #[inline]
     fn keep(&self, body: &B) -> Keep<B> {
         (self.clone)(body)
-            .map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body, CloneWith::nothing())))
+            .map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body)))
     }
 }
 
@@ -244,10 +243,7 @@ impl<B> Sealed<B> for NoReplay {
 }
 
 mod sealed {
-    use super::{
-        again::CloneWith,
-        body::{ReplayBody, Second},
-    };
+    use super::body::{ReplayBody, Second};
 
     pub trait Sealed<B> {
         /// What is kept of this body.
@@ -270,7 +266,7 @@ mod sealed {
     /// What is kept of a body.
     #[expect(missing_debug_implementations, reason = "nobody else can name it")]
     pub enum Saved<B> {
-        Body(B, CloneWith<B>),
+        Body(B),
         /// There is nothing to keep of an empty body.
         Empty(Wrap<B>),
         Buffered(Second<B>, Wrap<B>),
@@ -283,7 +279,7 @@ mod sealed {
         /// The first attempt was refused. Whether there can be a second.
         pub(crate) fn hold(&self) -> bool {
             match self {
-                Self::Body(..) | Self::Empty(_) => true,
+                Self::Body(_) | Self::Empty(_) => true,
                 Self::Buffered(second, _) => second.hold(),
             }
         }
@@ -291,7 +287,7 @@ mod sealed {
         /// The body of the second attempt, which is about to be sent.
         pub(crate) fn into_body(self) -> Option<B> {
             match self {
-                Self::Body(body, _) => Some(body),
+                Self::Body(body) => Some(body),
                 Self::Empty(wrap) => Some(wrap(ReplayBody::empty())),
                 Self::Buffered(second, wrap) => second.into_body().map(wrap),
             }
@@ -300,10 +296,7 @@ mod sealed {
         /// The body for the next attempt, and what it leaves for the one after that.
         pub(crate) fn again(self) -> Option<(B, Option<Self>)> {
             match self {
-                Self::Body(body, clone) => {
-                    let saved = clone.clone_of(&body).map(|body| Self::Body(body, clone));
-                    Some((body, saved))
-                }
+                Self::Body(body) => Some((body, None)),
                 Self::Empty(wrap) => Some((wrap(ReplayBody::empty()), Some(Self::Empty(wrap)))),
                 Self::Buffered(second, wrap) => {
                     let watch = second.watch_with();

@@ -267,3 +267,27 @@ async fn only_the_secret_ones_of_the_headers_are_sensitive() {
         assert_eq!((header.to_str().unwrap(), header.is_sensitive()), (value, is_sensitive));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn bound_tokens_are_asked_for_by_the_name_of_the_algorithm() {
+    for algorithm in ["ES256", "EdDSA"] {
+        let config: ClientCredentialsConfig =
+            toml::from_str(&format!("{MINIMAL}\ndpop = '{algorithm}'\naccept_bearer = true"))
+                .unwrap();
+        let endpoint = TokenEndpoint::new([token()]);
+        let credentials = config.builder(endpoint.clone()).unwrap().build().unwrap();
+        tower_bearer::TokenCache::new(credentials).token().await.unwrap();
+        assert!(endpoint.last_request().headers().contains_key("dpop"));
+    }
+    for (line, part) in [
+        ("dpop = 'RS256'", "`dpop`: "),
+        ("dpop = 'SENSITIVE'", "`dpop`: "),
+        ("accept_bearer = true", "`accept_bearer`: "),
+    ] {
+        let config: ClientCredentialsConfig =
+            toml::from_str(&format!("{MINIMAL}\n{line}")).unwrap();
+        let error = build(config).unwrap_err();
+        assert!(error.is_config() && error.to_string().contains(part), "{error}");
+        assert!(!shown(&error).contains("SENSITIVE"));
+    }
+}
