@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    bound::{Bound, Objection},
+    bound::{Bound, NonceAttempt, Objection},
     cache::Source,
     error::{BoxError, TokenError},
+    fetcher::FetchesBehind,
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
     settings::{Attached, RequestSettings},
@@ -76,8 +77,7 @@ pub(crate) struct Unsent<S, B> {
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) turn: Turn<RequestCopy<B>>,
-    /// The API was given the nonce already that it asked for.
-    pub(crate) is_nonce_answered: bool,
+    pub(crate) nonce_attempt: NonceAttempt<B>,
     /// Its token expired once already while the service was busy.
     pub(crate) renewed: bool,
 }
@@ -86,9 +86,8 @@ pub(crate) struct Unsent<S, B> {
 pub(crate) struct Sent<S, B> {
     pub(crate) settings: RequestSettings,
     pub(crate) token: TokenId,
-    pub(crate) bound: Option<Bound>,
+    pub(crate) bound: Option<Bound<B>>,
     pub(crate) turn: Turn<(S, RequestCopy<B>)>,
-    pub(crate) is_nonce_answered: bool,
 }
 
 /// A request that was refused and may be sent once more, if there is another token.
@@ -98,7 +97,7 @@ pub(crate) struct Refused<S, B> {
     copy: RequestCopy<B>,
     source: Source,
     is_wider: bool,
-    is_nonce_answered: bool,
+    nonce_attempt: NonceAttempt<B>,
 }
 
 /// With which token it is sent: the first that there was, or another after that one was refused. The
@@ -114,6 +113,11 @@ pub(crate) enum Turn<T> {
 }
 
 impl<T> Turn<T> {
+    /// Its response is the caller's, whatever it says of the token.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Second(..) | Self::Wider(..))
+    }
+
     fn map<U>(self, map: impl FnOnce(T) -> U) -> Turn<U> {
         match self {
             Self::First(copy) => Turn::First(map(copy)),
@@ -249,7 +253,7 @@ impl<S, B> Unsent<S, B> {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens();
-        if let Turn::Second(..) | Turn::Wider(..) = self.turn {
+        if self.turn.is_last() {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
@@ -269,11 +273,15 @@ impl<S, B> Unsent<S, B> {
     where
         S: Service<Request<B>>,
     {
-        let Attached { token, bound } = self.settings.attach(&mut self.request, &token)?;
-        let Self { settings, mut service, request, turn, is_nonce_answered, .. } = self;
+        let Attached { token, mut bound } = self.settings.attach(&mut self.request, &token)?;
+        let Self { settings, mut service, request, turn, nonce_attempt, .. } = self;
+        match &mut bound {
+            Some(bound) => bound.allow(nonce_attempt, request.body()),
+            None => drop(nonce_attempt),
+        }
         let future = service.call(request);
         let turn = turn.map(|copy| (service, copy));
-        Ok((future, Sent { settings, token, bound, turn, is_nonce_answered }))
+        Ok((future, Sent { settings, token, bound, turn }))
     }
 }
 
@@ -302,7 +310,7 @@ impl<S, B> Sent<S, B> {
     fn verdict<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
         let status = response.status();
         let objection = self.objection(response);
-        if objection == Some(Objection::Nonce) && !self.is_nonce_answered {
+        if objection == Some(Objection::Nonce) {
             return Some(Verdict::WithNonce);
         }
         if self.settings.step_up().may_want(status) {
@@ -313,9 +321,7 @@ impl<S, B> Sent<S, B> {
         }
         match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
-            false if matches!(self.turn, Turn::Second(..) | Turn::Wider(..)) => {
-                Some(Verdict::Accepted)
-            }
+            false if self.turn.is_last() => Some(Verdict::Accepted),
             false => None,
         }
     }
@@ -334,18 +340,21 @@ impl<S, B> Sent<S, B> {
             Turn::Second(source, spare) => (spare.map(|s| *s), Some(Turn::Second(source, None))),
             Turn::Wider(source, spare) => (spare.map(|s| *s), Some(Turn::Wider(source, None))),
         };
-        let held = first.filter(|(_, copy)| copy.hold());
-        let again = held.and_then(|(service, copy)| Some((service, copy.again()?)));
-        let (Some(bound), Some((service, (request, copy)))) = (bound, again) else {
+        let (Some(bound), Some((service, copy))) = (bound, first.filter(|(_, copy)| copy.hold()))
+        else {
+            return Judgement::Answer(not_replayed(response, NotReplayed::Body));
+        };
+        let (token, attempt) = bound.into_parts();
+        let Some((request, copy)) = copy.again(attempt.into_body()) else {
             return Judgement::Answer(not_replayed(response, NotReplayed::Body));
         };
         let turn = then.unwrap_or_else(|| match copy {
             Some(copy) => Turn::First(copy),
             None => Turn::Once(settings.source(request.uri())),
         });
-        let unsent =
-            Unsent { settings, service, request, turn, is_nonce_answered: true, renewed: false };
-        Judgement::Nonce(bound.token(), Box::new(unsent))
+        let nonce_attempt = NonceAttempt::without_body(true);
+        let unsent = Unsent { settings, service, request, turn, nonce_attempt, renewed: false };
+        Judgement::Nonce(token, Box::new(unsent))
     }
 
     fn judge<RB>(self, response: Response<RB>, verdict: Verdict) -> Judgement<S, B, RB> {
@@ -354,15 +363,21 @@ impl<S, B> Sent<S, B> {
         }
         // Whether it is a rejection was not asked yet.
         let objects = matches!(verdict, Verdict::Unread) && self.objection(&response).is_some();
-        let Self { settings, token, turn, is_nonce_answered, .. } = self;
+        let Self { settings, token, bound, turn } = self;
         let (status, headers) = (response.status(), response.headers());
         let (refused, wanted) = match verdict {
             Verdict::Accepted | Verdict::WithNonce => (false, None),
             Verdict::Refused => (true, None),
-            Verdict::Unread => match settings.step_up().wanted(status, headers) {
-                None => (!objects && settings.rejection().is_in(status, headers), None),
-                wanted => (false, wanted),
-            },
+            Verdict::Unread => {
+                let step_up = settings.step_up();
+                let wanted = match turn.is_last() {
+                    true => step_up.wanted_claims(status, headers).map(Wanted::Claims),
+                    false => step_up.wanted(status, headers),
+                };
+                let refused =
+                    wanted.is_none() && !objects && settings.rejection().is_in(status, headers);
+                (refused, wanted)
+            }
         };
         let (service, copy) = match turn {
             Turn::First(first) if refused || wanted.is_some() => first,
@@ -409,8 +424,13 @@ impl<S, B> Sent<S, B> {
             }
             Some(Wanted::Scope(tokens)) => {
                 is_wider = true;
+                let fetches = copy.extensions().get::<FetchesBehind>();
+                let waits_for_itself = fetches.is_some_and(|fetches| tokens.waits_for(fetches));
                 let wider = tokens.clone().acquire();
                 let wider = async move {
+                    if waits_for_itself {
+                        return Err(NotReplayed::NoToken(TokenError::behind_itself()));
+                    }
                     match wider.await.map_err(NotReplayed::NoToken)? {
                         same if same.id() == token => Err(NotReplayed::SameToken),
                         wider => Ok(wider),
@@ -419,21 +439,27 @@ impl<S, B> Sent<S, B> {
                 (settings.with_tokens(tokens), Box::pin(wider))
             }
         };
-        let refused = Refused { settings, service, copy, source, is_wider, is_nonce_answered };
+        let nonce_attempt = match bound {
+            Some(bound) => bound.into_parts().1,
+            None => NonceAttempt::without_body(false),
+        };
+        let refused = Refused { settings, service, copy, source, is_wider, nonce_attempt };
         Judgement::Refusal(response, token, Box::new(refused))
     }
 }
 
 impl<S, B> Refused<S, B> {
     fn into_unsent(self, token: &Token) -> Option<Box<Unsent<S, B>>> {
-        let Self { settings, service, copy, source, is_wider, is_nonce_answered } = self;
-        let (request, spare) = match Bound::is_needed_for(token) && !is_nonce_answered {
-            true => copy.again()?,
+        let Self { settings, service, copy, source, is_wider, nonce_attempt } = self;
+        let is_spent = nonce_attempt.is_spent();
+        let (request, spare) = match Bound::<B>::is_needed_for(token) && !is_spent {
+            true => copy.again(nonce_attempt.into_body())?,
             false => (copy.into_request()?, None),
         };
         let spare = spare.map(Box::new);
         let turn = if is_wider { Turn::Wider(source, spare) } else { Turn::Second(source, spare) };
-        let unsent = Unsent { settings, service, request, turn, is_nonce_answered, renewed: false };
+        let nonce_attempt = NonceAttempt::without_body(is_spent);
+        let unsent = Unsent { settings, service, request, turn, nonce_attempt, renewed: false };
         Some(Box::new(unsent))
     }
 }

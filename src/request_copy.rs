@@ -13,9 +13,8 @@ use crate::replay::Saved;
 /// buffer, which costs one allocation, and are parsed only for that attempt.
 pub(crate) struct RequestCopy<B> {
     method: Method,
-    version: Version,
     extensions: Extensions,
-    /// Scheme, authority, path and query, then the headers in order.
+    /// The version, then scheme, authority, path and query, then the headers in order.
     head: Box<[u8]>,
     body: Saved<B>,
 }
@@ -31,17 +30,22 @@ impl<B> RequestCopy<B> {
         let body = body?;
         Some(Self {
             method: request.method().clone(),
-            version: request.version(),
             extensions: request.extensions().clone(),
-            head: write(request.uri(), request.headers())?,
+            head: write(request.version(), request.uri(), request.headers())?,
             body,
         })
     }
 
     /// Where it goes: the authority, and the path with the query. Empty where the URI has none.
     pub(crate) fn place(&self) -> (&str, &str) {
-        let [_, authority, path_and_query] = Reader(&self.head).uri().unwrap_or_default();
+        let mut head = Reader(&self.head);
+        let _ = head.version();
+        let [_, authority, path_and_query] = head.uri().unwrap_or_default();
         (authority, path_and_query)
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 
     /// The first attempt was refused. Whether there can be a second.
@@ -51,28 +55,23 @@ impl<B> RequestCopy<B> {
 
     /// The second attempt is sent, if there is still a body for it.
     pub(crate) fn into_request(self) -> Option<Request<B>> {
-        let Self { method, version, extensions, head, body } = self;
-        request(method, version, extensions, &head, body.into_body()?)
+        let Self { method, extensions, head, body } = self;
+        request(method, extensions, &head, body.into_body()?)
     }
 
-    /// The request, and a copy of it for yet another attempt, if its body can be kept once more.
-    pub(crate) fn again(self) -> Option<(Request<B>, Option<Self>)> {
-        let Self { method, version, extensions, head, body } = self;
+    /// The request, and a copy of it for yet another attempt, if its body can be kept once more or
+    /// `spare` is a body for that.
+    pub(crate) fn again(self, spare: Option<Saved<B>>) -> Option<(Request<B>, Option<Self>)> {
+        let Self { method, extensions, head, body } = self;
         let (body, saved) = body.again()?;
-        let request = request(method.clone(), version, extensions.clone(), &head, body)?;
-        let copy = saved.map(|body| Self { method, version, extensions, head, body });
+        let request = request(method.clone(), extensions.clone(), &head, body)?;
+        let copy = saved.or(spare).map(|body| Self { method, extensions, head, body });
         Some((request, copy))
     }
 }
 
-fn request<B>(
-    method: Method,
-    version: Version,
-    extensions: Extensions,
-    head: &[u8],
-    body: B,
-) -> Option<Request<B>> {
-    let (uri, headers) = read(head)?;
+fn request<B>(method: Method, extensions: Extensions, head: &[u8], body: B) -> Option<Request<B>> {
+    let (version, uri, headers) = read(head)?;
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -82,20 +81,27 @@ fn request<B>(
     Some(request)
 }
 
+/// All versions that there are. A copy has the place of one of them.
+const VERSIONS: [Version; 5] =
+    [Version::HTTP_11, Version::HTTP_2, Version::HTTP_3, Version::HTTP_10, Version::HTTP_09];
+
 /// `None` for a length that does not fit into 32 bits.
-fn write(uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> {
+fn write(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> {
+    let version = VERSIONS.iter().position(|known| *known == version)?;
     let uri = [
         uri.scheme_str().unwrap_or_default(),
         uri.authority().map_or("", Authority::as_str),
         uri.path_and_query().map_or("", PathAndQuery::as_str),
     ];
-    let length = uri.iter().map(|part| LENGTH + part.len()).sum::<usize>()
+    let length = 1
+        + uri.iter().map(|part| LENGTH + part.len()).sum::<usize>()
         + headers
             .iter()
             .map(|(name, value)| HEADER + name.as_str().len() + value.len())
             .sum::<usize>();
     u32::try_from(length).ok()?;
     let mut head = Vec::with_capacity(length);
+    head.push(version as u8);
     for part in uri {
         head.extend_from_slice(&(part.len() as u32).to_le_bytes());
         head.extend_from_slice(part.as_bytes());
@@ -113,8 +119,9 @@ fn write(uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> {
 }
 
 /// `None` if the `http` crate does not parse what it has given out.
-fn read(head: &[u8]) -> Option<(Uri, HeaderMap)> {
+fn read(head: &[u8]) -> Option<(Version, Uri, HeaderMap)> {
     let mut head = Reader(head);
+    let version = *VERSIONS.get(usize::from(head.version()?))?;
     let [scheme, authority, path_and_query] = head.uri()?;
     let mut uri = uri::Parts::default();
     if !scheme.is_empty() {
@@ -131,13 +138,17 @@ fn read(head: &[u8]) -> Option<(Uri, HeaderMap)> {
         let (name, value) = head.header()?;
         headers.try_append(name, value).ok()?;
     }
-    Some((Uri::from_parts(uri).ok()?, headers))
+    Some((version, Uri::from_parts(uri).ok()?, headers))
 }
 
 /// What is still to be read.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    fn version(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
     fn uri(&mut self) -> Option<[&'a str; 3]> {
         let mut part = || {
             let length = self.length()?;

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
+    bound::NonceAttempt,
     error::{BoxError, TokenError},
     fetcher::FetchesBehind,
     future::{ResponseFuture, Sent, Turn, Unsent},
@@ -105,6 +106,7 @@ where
         let Some(attached) = settings.attach_at_once(&mut request) else {
             self.release();
             let service = self.inner.clone();
+            let nonce_attempt = NonceAttempt::of(&self.replay, request.body());
             let turn = match copy {
                 Some(copy) => Turn::First(copy),
                 None => Turn::Once(settings.source(request.uri())),
@@ -114,14 +116,17 @@ where
                 service,
                 request,
                 turn,
-                is_nonce_answered: false,
+                nonce_attempt,
                 renewed: false,
             });
         };
-        let Attached { token, bound } = match attached {
+        let Attached { token, mut bound } = match attached {
             Ok(attached) => attached,
             Err(error) => return self.refuse(error),
         };
+        if let Some(bound) = &mut bound {
+            bound.allow(NonceAttempt::of(&self.replay, request.body()), request.body());
+        }
         let (future, turn) = match copy {
             Some(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.
@@ -134,8 +139,7 @@ where
                 (self.inner.call(request), Turn::Once(source))
             }
         };
-        let sent = Sent { settings, token, bound, turn, is_nonce_answered: false };
-        ResponseFuture::calling(future, Some(sent))
+        ResponseFuture::calling(future, Some(Sent { settings, token, bound, turn }))
     }
 }
 

@@ -124,9 +124,9 @@ impl SharedSettings {
 }
 
 /// What a request has now.
-pub(crate) struct Attached {
+pub(crate) struct Attached<B> {
     pub(crate) token: TokenId,
-    pub(crate) bound: Option<Bound>,
+    pub(crate) bound: Option<Bound<B>>,
 }
 
 /// The settings for one request.
@@ -175,7 +175,7 @@ impl RequestSettings {
     pub(crate) fn attach_at_once<B>(
         &self,
         request: &mut Request<B>,
-    ) -> Option<Result<Attached, TokenError>> {
+    ) -> Option<Result<Attached<B>, TokenError>> {
         self.tokens().at_once(|token| self.attach(request, token))
     }
 
@@ -189,7 +189,7 @@ impl RequestSettings {
         &self,
         request: &mut Request<B>,
         token: &Token,
-    ) -> Result<Attached, TokenError> {
+    ) -> Result<Attached<B>, TokenError> {
         request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
         let bound = Bound::prove(token, request, self.layer.base.as_ref())?;
         Ok(Attached { token: token.id(), bound })

@@ -10,27 +10,29 @@ use crate::{
     dpop::{Binding, Nonce, Proof, TargetUri, origin},
     error::TokenError,
     rejection::is_about_the_token,
+    replay::{Keep, Replay, Saved},
     token::Token,
 };
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What a request with a bound token leaves behind that the inner service has.
-pub(crate) struct Bound {
-    sent: Box<Sent>,
+pub(crate) struct Bound<B> {
+    sent: Box<Sent<B>>,
 }
 
-struct Sent {
+struct Sent<B> {
     token: Token,
     origin: String,
     nonce: Option<Nonce>,
+    attempt: NonceAttempt<B>,
 }
 
-impl Bound {
+impl<B> Bound<B> {
     /// Writes a proof into the request, if the token is bound. `base` has the origin of a request whose
     /// URI names none.
     #[inline]
-    pub(crate) fn prove<B>(
+    pub(crate) fn prove(
         token: &Token,
         request: &mut Request<B>,
         base: Option<&Uri>,
@@ -42,7 +44,7 @@ impl Bound {
     }
 
     #[inline(never)]
-    fn sign<B>(
+    fn sign(
         token: &Token,
         binding: &Binding,
         request: &mut Request<B>,
@@ -62,11 +64,21 @@ impl Bound {
         };
         let proof = proof.sign(&binding.key)?;
         request.headers_mut().insert(DPOP, proof);
-        Ok(Self { sent: Box::new(Sent { token: token.clone(), origin, nonce }) })
+        let (token, attempt) = (token.clone(), NonceAttempt::without_body(true));
+        Ok(Self { sent: Box::new(Sent { token, origin, nonce, attempt }) })
     }
 
-    pub(crate) fn token(&self) -> Token {
-        self.sent.token.clone()
+    /// Says what there is for an attempt with another nonce.
+    pub(crate) fn allow(&mut self, mut attempt: NonceAttempt<B>, body: &B) {
+        if let Spare::Later(clone) = attempt.body {
+            attempt.body = Spare::Clone(Saved::Body(clone(body)));
+        }
+        self.sent.attempt = attempt;
+    }
+
+    pub(crate) fn into_parts(self) -> (Token, NonceAttempt<B>) {
+        let Sent { token, attempt, .. } = *self.sent;
+        (token, attempt)
     }
 
     pub(crate) fn is_needed_for(token: &Token) -> bool {
@@ -75,13 +87,15 @@ impl Bound {
 
     /// What the response has against the proof. Remembers the nonce that it gives.
     pub(crate) fn objection(&self, status: StatusCode, headers: &HeaderMap) -> Option<Objection> {
-        let Sent { token, origin, nonce } = &*self.sent;
+        let Sent { token, origin, nonce, attempt } = &*self.sent;
         let given = token.binding()?.key.api_nonces().note(origin, headers);
         if status != StatusCode::UNAUTHORIZED {
             return None;
         }
         match &*dpop_error(headers)? {
-            "use_dpop_nonce" if given.is_some() && given != *nonce => Some(Objection::Nonce),
+            "use_dpop_nonce" if !attempt.is_spent() && given.is_some() && given != *nonce => {
+                Some(Objection::Nonce)
+            }
             "use_dpop_nonce" | "invalid_dpop_proof" => Some(Objection::Other),
             error => (!is_about_the_token(error)).then_some(Objection::Other),
         }
@@ -94,4 +108,46 @@ fn no_host() -> TokenError {
         "a DPoP proof names the URI that it is for, and the request's URI has no host: give \
          the request one, or name the API's one origin with `only_for`",
     )
+}
+
+/// The one attempt that a request has for a nonce that the API asks for.
+pub(crate) struct NonceAttempt<B> {
+    is_spent: bool,
+    body: Spare<B>,
+}
+
+/// A clone of the body for the attempt after that one, where the policy keeps clones.
+enum Spare<B> {
+    None,
+    Clone(Saved<B>),
+    /// It is made when the token turns out to be bound.
+    Later(fn(&B) -> B),
+}
+
+impl<B> NonceAttempt<B> {
+    pub(crate) fn of<R: Replay<B>>(replay: &R, body: &B) -> Self {
+        let body = match replay.clone_body() {
+            Some(clone) => Spare::Later(clone),
+            None => match replay.keep(body) {
+                Keep::Saved(saved) => Spare::Clone(saved),
+                Keep::Nothing | Keep::Watch => Spare::None,
+            },
+        };
+        Self { is_spent: false, body }
+    }
+
+    pub(crate) fn without_body(is_spent: bool) -> Self {
+        Self { is_spent, body: Spare::None }
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_spent
+    }
+
+    pub(crate) fn into_body(self) -> Option<Saved<B>> {
+        match self.body {
+            Spare::Clone(saved) => Some(saved),
+            Spare::None | Spare::Later(_) => None,
+        }
+    }
 }

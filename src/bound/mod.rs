@@ -8,7 +8,7 @@ mod imp;
 #[path = "none.rs"]
 mod imp;
 
-pub(crate) use self::imp::Bound;
+pub(crate) use self::imp::{Bound, NonceAttempt};
 
 /// What a 401 has against the proof, and not against the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

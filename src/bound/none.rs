@@ -1,18 +1,22 @@
 //! No token is bound.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, marker::PhantomData};
 
 use http::{HeaderMap, Request, StatusCode, Uri};
 
 use super::Objection;
-use crate::{error::TokenError, token::Token};
+use crate::{
+    error::TokenError,
+    replay::{Replay, Saved},
+    token::Token,
+};
 
 /// There is no such request.
-pub(crate) struct Bound(Infallible);
+pub(crate) struct Bound<B>(Infallible, PhantomData<B>);
 
-impl Bound {
+impl<B> Bound<B> {
     #[inline(always)]
-    pub(crate) fn prove<B>(
+    pub(crate) fn prove(
         _: &Token,
         _: &mut Request<B>,
         _: Option<&Uri>,
@@ -20,7 +24,11 @@ impl Bound {
         Ok(None)
     }
 
-    pub(crate) fn token(&self) -> Token {
+    pub(crate) fn allow(&mut self, _: NonceAttempt<B>, _: &B) {
+        match self.0 {}
+    }
+
+    pub(crate) fn into_parts(self) -> (Token, NonceAttempt<B>) {
         match self.0 {}
     }
 
@@ -30,5 +38,27 @@ impl Bound {
 
     pub(crate) fn objection(&self, _: StatusCode, _: &HeaderMap) -> Option<Objection> {
         match self.0 {}
+    }
+}
+
+/// There is none.
+pub(crate) struct NonceAttempt<B>(PhantomData<B>);
+
+impl<B> NonceAttempt<B> {
+    #[inline(always)]
+    pub(crate) fn of<R: Replay<B>>(_: &R, _: &B) -> Self {
+        Self(PhantomData)
+    }
+
+    pub(crate) fn without_body(_: bool) -> Self {
+        Self(PhantomData)
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn into_body(self) -> Option<Saved<B>> {
+        None
     }
 }

@@ -94,6 +94,10 @@ impl<B: Clone> Sealed<B> for CloneBody {
     fn keep(&self, body: &B) -> Keep<B> {
         Keep::Saved(Saved::Body(body.clone()))
     }
+
+    fn clone_body(&self) -> Option<fn(&B) -> B> {
+        Some(B::clone)
+    }
 }
 
 /// Clones those bodies that a function can clone. The others are sent once. Made by
@@ -118,8 +122,7 @@ impl<B, F: Fn(&B) -> Option<B>> Replay<B> for TryClone<F> {}
 impl<B, F: Fn(&B) -> Option<B>> Sealed<B> for TryClone<F> {
     #[inline]
     fn keep(&self, body: &B) -> Keep<B> {
-        (self.clone)(body)
-            .map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body)))
+        (self.clone)(body).map_or(Keep::Nothing, |body| Keep::Saved(Saved::Body(body)))
     }
 }
 
@@ -248,6 +251,11 @@ mod sealed {
     pub trait Sealed<B> {
         /// What is kept of this body.
         fn keep(&self, body: &B) -> Keep<B>;
+
+        /// How the policy clones a body, if it does that with every body.
+        fn clone_body(&self) -> Option<fn(&B) -> B> {
+            None
+        }
 
         /// The body for the first attempt, and what is kept of it while it is read.
         fn watch(&self, body: B) -> (B, Option<Saved<B>>) {

@@ -333,16 +333,14 @@ async fn all_sends_of_a_body_are_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_try_clone_a_request_is_sent_twice_at_most() {
+async fn with_try_clone_a_request_is_sent_three_times_too() {
     let api = Api::new();
     api.wants_nonce(HOST, "n1");
     api.state().revoked.insert("t1".into());
     let (tokens, _) = api.tokens();
+    tokens.token().await.unwrap();
     let layer = BearerAuthLayer::new(tokens).try_clone(|body: &Body| Some(body.clone()));
     let mut client = layer.layer(api.client());
-    let response = send(&mut client, get(URI)).await.unwrap();
-    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    assert!(matches!(response.extensions().get(), Some(NotReplayed::Body)));
     assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
     assert_eq!(api.log(), log(&[("t1", None), ("t1", Some("n1")), ("t2", Some("n1"))]));
 }

@@ -280,8 +280,8 @@ async fn bound_tokens_are_asked_for_by_the_name_of_the_algorithm() {
         assert!(endpoint.last_request().headers().contains_key("dpop"));
     }
     for (line, part) in [
-        ("dpop = 'RS256'", "`dpop`: "),
-        ("dpop = 'SENSITIVE'", "`dpop`: "),
+        ("dpop = 'RS256'", "`dpop`"),
+        ("dpop = 'SENSITIVE'", "`dpop`"),
         ("accept_bearer = true", "`accept_bearer`: "),
     ] {
         let config: ClientCredentialsConfig =
