@@ -103,7 +103,11 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let Some(attached) = settings.attach_at_once(&mut request) else {
+        let attached = match settings.attach_at_once(&mut request) {
+            Ok(attached) => attached,
+            Err(error) => return self.refuse(error),
+        };
+        let Some(Attached { token, mut bound }) = attached else {
             self.release();
             let service = self.inner.clone();
             let nonce_attempt = NonceAttempt::of(&self.replay, request.body());
@@ -119,10 +123,6 @@ where
                 nonce_attempt,
                 renewed: false,
             });
-        };
-        let Attached { token, mut bound } = match attached {
-            Ok(attached) => attached,
-            Err(error) => return self.refuse(error),
         };
         if let Some(bound) = &mut bound {
             bound.allow(NonceAttempt::of(&self.replay, request.body()), request.body());

@@ -171,12 +171,29 @@ impl RequestSettings {
     }
 
     /// Attaches the token, if nobody has to wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`attach`](Self::attach).
     #[inline]
     pub(crate) fn attach_at_once<B>(
         &self,
         request: &mut Request<B>,
-    ) -> Option<Result<Attached<B>, TokenError>> {
-        self.tokens().at_once(|token| self.attach(request, token))
+    ) -> Result<Option<Attached<B>>, TokenError> {
+        match self.tokens().at_once(|token| self.attach_header(request, token)) {
+            Some(token) if token.is_bound() => self.attach_bound_at_once(request),
+            Some(token) => Ok(Some(Attached { token, bound: None })),
+            None => Ok(None),
+        }
+    }
+
+    /// Bound tokens are few, and a proof takes its time.
+    #[cold]
+    fn attach_bound_at_once<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<Option<Attached<B>>, TokenError> {
+        self.tokens().at_once(|token| self.attach(request, token)).transpose()
     }
 
     /// Replaces whatever there is, so that exactly one value is sent.
@@ -190,9 +207,15 @@ impl RequestSettings {
         request: &mut Request<B>,
         token: &Token,
     ) -> Result<Attached<B>, TokenError> {
-        request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
+        let id = self.attach_header(request, token);
         let bound = Bound::prove(token, request, self.layer.base.as_ref())?;
-        Ok(Attached { token: token.id(), bound })
+        Ok(Attached { token: id, bound })
+    }
+
+    #[inline]
+    fn attach_header<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
+        request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
+        token.id()
     }
 }
 

@@ -17,6 +17,9 @@ use crate::{
 
 const BEARER: &str = "Bearer ";
 
+/// The bit of a `TokenId`.
+const BOUND: u64 = 1;
+
 /// An access token and how long it is good for.
 ///
 /// The token is kept as the value of an `Authorization` header that is marked
@@ -53,14 +56,19 @@ struct Inner {
 }
 
 /// Identifies a token, for comparison with others. It is a hash with a key of this process, and costs less
-/// than a clone.
+/// than a clone. Its lowest bit says whether the token is bound to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 
 impl TokenId {
     fn of(header: &HeaderValue) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEY.hash_one(header.as_bytes()))
+        Self(KEY.hash_one(header.as_bytes()) & !BOUND)
+    }
+
+    #[inline]
+    pub(crate) fn is_bound(self) -> bool {
+        cfg!(feature = "dpop") && self.0 & BOUND != 0
     }
 }
 
@@ -146,7 +154,9 @@ impl Token {
         let mut token = Self::prefixed("DPoP ", access_token)?;
         let hash = AccessTokenHash::of(access_token);
         let binding = Arc::new(Binding { key: key.clone(), hash });
-        Arc::make_mut(&mut token.inner).binding = Some(binding);
+        let inner = Arc::make_mut(&mut token.inner);
+        inner.id.0 |= BOUND;
+        inner.binding = Some(binding);
         Ok(token)
     }
 
