@@ -16,6 +16,7 @@ use crate::{
     request_copy::RequestCopy,
     settings::{Attached, RequestSettings, SharedSettings},
     target::Admission,
+    token::TokenId,
 };
 
 /// An HTTP client that sends a bearer token with each request. Made by
@@ -103,11 +104,16 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let attached = match settings.attach_at_once(&mut request) {
-            Ok(attached) => attached,
-            Err(error) => return self.refuse(error),
-        };
-        let Some(Attached { token, mut bound }) = attached else {
+        let mut token = settings.attach_at_once(&mut request);
+        let mut bound = None;
+        if token.is_some_and(TokenId::is_bound) {
+            (token, bound) = match settings.prove_at_once(&mut request) {
+                Ok(Some(Attached { token, bound })) => (Some(token), bound),
+                Ok(None) => (None, None),
+                Err(error) => return self.refuse(error),
+            };
+        }
+        let Some(token) = token else {
             self.release();
             let service = self.inner.clone();
             let nonce_attempt = NonceAttempt::of(&self.replay, request.body());

@@ -170,26 +170,19 @@ impl RequestSettings {
         self.layer.source_of(place)
     }
 
-    /// Attaches the token, if nobody has to wait for it.
+    /// Attaches the token, if nobody has to wait for it. One that is bound needs a proof as well.
+    #[inline]
+    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
+        self.tokens().at_once(|token| self.attach_header(request, token))
+    }
+
+    /// The same with the proof, if the token is bound.
     ///
     /// # Errors
     ///
     /// As for [`attach`](Self::attach).
-    #[inline]
-    pub(crate) fn attach_at_once<B>(
-        &self,
-        request: &mut Request<B>,
-    ) -> Result<Option<Attached<B>>, TokenError> {
-        match self.tokens().at_once(|token| self.attach_header(request, token)) {
-            Some(token) if token.is_bound() => self.attach_bound_at_once(request),
-            Some(token) => Ok(Some(Attached { token, bound: None })),
-            None => Ok(None),
-        }
-    }
-
-    /// Bound tokens are few, and a proof takes its time.
     #[cold]
-    fn attach_bound_at_once<B>(
+    pub(crate) fn prove_at_once<B>(
         &self,
         request: &mut Request<B>,
     ) -> Result<Option<Attached<B>>, TokenError> {
