@@ -219,7 +219,8 @@ async fn rejections_said_to_the_cache_are_one_source_and_count_with_the_others()
         let api = Api::of(&issuer).rejecting_everything();
         let mut client = BearerAuthLayer::new(tokens.clone()).layer(api);
         for n in 0..1_800 {
-            if others {
+            // Once new tokens have helped, the rest is there for it.
+            if others && n >= 200 {
                 send(&mut client, get(&format!("https://h{n}.example.com/"))).await.unwrap();
             }
             if n % 50 == 49 {
