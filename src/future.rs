@@ -14,6 +14,7 @@ use tower_service::Service;
 use crate::{
     cache::Source,
     error::{BoxError, TokenError},
+    fetcher::FetchesBehind,
     not_replayed::NotReplayed,
     request_copy::RequestCopy,
     settings::RequestSettings,
@@ -103,6 +104,13 @@ pub(crate) enum Turn<T> {
     Second(Source),
     /// A second, with a token of a wider scope, which no first attempt ever has.
     Wider(Source),
+}
+
+impl<T> Turn<T> {
+    /// Its response is the caller's, whatever it is.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Second(_) | Self::Wider(_))
+    }
 }
 
 impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
@@ -229,7 +237,7 @@ impl<S, B> Unsent<S, B> {
             return Renewal::Send(token, self);
         }
         let tokens = &self.settings.tokens();
-        if let Turn::Second(_) | Turn::Wider(_) = self.turn {
+        if self.turn.is_last() {
             let token = tokens.at_once(Token::clone).unwrap_or(token);
             return Renewal::Send(token, self);
         }
@@ -286,9 +294,7 @@ impl<S, B> Sent<S, B> {
         }
         match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
-            false if matches!(self.turn, Turn::Second(_) | Turn::Wider(_)) => {
-                Some(Verdict::Accepted)
-            }
+            false if self.turn.is_last() => Some(Verdict::Accepted),
             false => None,
         }
     }
@@ -299,10 +305,14 @@ impl<S, B> Sent<S, B> {
         let (refused, wanted) = match verdict {
             Verdict::Accepted => (false, None),
             Verdict::Refused => (true, None),
-            Verdict::Unread => match settings.step_up().wanted(status, headers) {
-                None => (settings.rejection().is_in(status, headers), None),
-                wanted => (false, wanted),
-            },
+            Verdict::Unread => {
+                let step_up = settings.step_up();
+                let wanted = match turn.is_last() {
+                    true => step_up.wanted_claims(status, headers).map(Wanted::Claims),
+                    false => step_up.wanted(status, headers),
+                };
+                (wanted.is_none() && settings.rejection().is_in(status, headers), wanted)
+            }
         };
         let (service, copy) = match turn {
             Turn::First(first) if refused || wanted.is_some() => first,
@@ -349,8 +359,13 @@ impl<S, B> Sent<S, B> {
             }
             Some(Wanted::Scope(tokens)) => {
                 is_wider = true;
+                let fetches = copy.extensions().get::<FetchesBehind>();
+                let waits_for_itself = fetches.is_some_and(|fetches| tokens.waits_for(fetches));
                 let wider = tokens.clone().acquire();
                 let wider = async move {
+                    if waits_for_itself {
+                        return Err(NotReplayed::NoToken(TokenError::behind_itself()));
+                    }
                     match wider.await.map_err(NotReplayed::NoToken)? {
                         same if same.id() == token => Err(NotReplayed::SameToken),
                         wider => Ok(wider),

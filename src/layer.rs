@@ -246,6 +246,7 @@ impl<R> BearerAuthLayer<R> {
     ///
     /// What an API asks for is not what it gets: `wider` chooses from what the service may have. With
     /// `None`, and where the request cannot be sent again, the caller gets the response as it came.
+    /// `wider` is not called for the response to a second attempt, which is the caller's in any case.
     ///
     /// The next request begins with the narrow token again. If most requests need the wider one, use that
     /// one from the start, or choose with [`select`](Self::select).

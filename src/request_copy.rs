@@ -44,6 +44,10 @@ impl<B> RequestCopy<B> {
         (authority, path_and_query)
     }
 
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
     /// The first attempt was refused. Whether there can be a second.
     pub(crate) fn hold(&self) -> bool {
         self.body.hold()

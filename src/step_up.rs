@@ -19,7 +19,6 @@ pub(crate) type WiderScope = dyn Fn(&str) -> Option<TokenCache> + Send + Sync;
 /// Where the token for a second attempt comes from.
 pub(crate) enum Wanted {
     /// The same cache, if its issuer is told of these claims.
-    #[cfg_attr(not(feature = "client-credentials"), expect(dead_code))]
     Claims(Claims),
     /// A cache whose tokens have a wider scope.
     Scope(TokenCache),
@@ -32,17 +31,30 @@ impl StepUp {
         matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && self.is_set()
     }
 
+    /// Runs the user's function, so it is for a response that a second attempt can follow.
     pub(crate) fn wanted(&self, status: StatusCode, headers: &HeaderMap) -> Option<Wanted> {
-        #[cfg(feature = "client-credentials")]
-        if self.claims && status == StatusCode::UNAUTHORIZED {
-            if let Some(claims) = bearer_param(headers, "insufficient_claims", "claims") {
-                return decode(&claims).map(Wanted::Claims);
-            }
+        match self.wanted_claims(status, headers) {
+            Some(claims) => Some(Wanted::Claims(claims)),
+            None => self.wider(headers).map(Wanted::Scope),
         }
-        #[cfg(not(feature = "client-credentials"))]
-        let _ = status;
-        let scope = bearer_param(headers, "insufficient_scope", "scope");
-        self.scope.as_ref()?(&scope?).map(Wanted::Scope)
+    }
+
+    #[cfg(feature = "client-credentials")]
+    pub(crate) fn wanted_claims(&self, status: StatusCode, headers: &HeaderMap) -> Option<Claims> {
+        if !self.claims || status != StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        decode(&bearer_param(headers, "insufficient_claims", "claims")?)
+    }
+
+    #[cfg(not(feature = "client-credentials"))]
+    pub(crate) fn wanted_claims(&self, _: StatusCode, _: &HeaderMap) -> Option<Claims> {
+        None
+    }
+
+    fn wider(&self, headers: &HeaderMap) -> Option<TokenCache> {
+        let wider = self.scope.as_ref()?;
+        wider(&bearer_param(headers, "insufficient_scope", "scope")?)
     }
 
     fn is_set(&self) -> bool {

@@ -7,6 +7,7 @@ use std::{
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -91,6 +92,8 @@ type Caches<K> = sync::Cache<K, TokenCache, UnitWeighter, DefaultHashBuilder, Co
 /// What is needed only when a key is not found.
 struct Rest<K> {
     remembered: unsync::Cache<K, Remembered, UnitWeighter, DefaultHashBuilder, CollectEvicted>,
+    /// The keys that `make` runs for now, and where.
+    making: Vec<(ThreadId, K)>,
     swept: Instant,
 }
 
@@ -120,6 +123,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
     /// `TokenError` reaches them as it is. It is remembered as a failed fetch is: `make` is not called
     /// for that key again for 1 second, doubling to 5 if it goes on failing, or for the error's
     /// [`retry_after`](TokenError::retry_after). If `make` panics, that is such an error too.
+    ///
+    /// `make` may ask for another key, and return its cache. If it asks for the key that it runs for, by
+    /// way of another key or not, it gets such an error.
     pub fn new<F, T, E>(make: F) -> Self
     where
         F: Fn(&K) -> Result<T, E> + Send + Sync + 'static,
@@ -233,7 +239,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         if let Some(fetching) = self.kept.take_back(&key, now) {
             return Ok(fetching);
         }
+        let making = Making::start(&self.kept, &key)?;
         let made = (self.make)(&key);
+        drop(making);
         // Dropped after the lock is given back, as fetchers and errors are the user's.
         let (mut evicted, mut forgotten) = (Vec::new(), Vec::new());
         let mut rest = self.kept.rest();
@@ -293,6 +301,7 @@ impl<K: Clone + Eq + Hash> Kept<K> {
                 DefaultHashBuilder::default(),
                 CollectEvicted,
             ),
+            making: Vec::new(),
             swept: Instant::now(),
         };
         let caches = Caches::with(
@@ -320,7 +329,9 @@ impl<K: Clone + Eq + Hash> Kept<K> {
         drop(rest);
         Some(cache)
     }
+}
 
+impl<K> Kept<K> {
     fn rest(&self) -> MutexGuard<'_, Rest<K>> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -367,6 +378,37 @@ impl<K: Clone + Eq + Hash> Rest<K> {
             };
             self.remembered.insert_with_lifecycle(key.clone(), remembered, forgotten);
         }
+    }
+}
+
+/// While it is there, `make` runs for a key on this thread.
+struct Making<'a, K> {
+    kept: &'a Kept<K>,
+}
+
+impl<'a, K: Clone + Eq + Hash> Making<'a, K> {
+    /// Fails if it does so already: it would call itself until the stack is full.
+    fn start(kept: &'a Kept<K>, key: &K) -> Result<Self, TokenError> {
+        let this = (thread::current().id(), key.clone());
+        let mut rest = kept.rest();
+        if rest.making.contains(&this) {
+            drop(rest);
+            let error = "the function that makes a cache asked for the key that it makes it for";
+            return Err(TokenError::selecting(error.into()));
+        }
+        rest.making.push(this);
+        Ok(Self { kept })
+    }
+}
+
+impl<K> Drop for Making<'_, K> {
+    fn drop(&mut self) {
+        let here = thread::current().id();
+        let mut rest = self.kept.rest();
+        let last = rest.making.iter().rposition(|(thread, _)| *thread == here);
+        let made = last.map(|last| rest.making.remove(last));
+        drop(rest);
+        drop(made);
     }
 }
 

@@ -9,7 +9,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
-use tower::{Layer, Service, service_fn};
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::{
     BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, TokenError,
     fetch_fn,
@@ -297,6 +298,72 @@ async fn the_same_token_is_not_sent_again_for_a_wider_scope() {
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(matches!(response.extensions().get(), Some(NotReplayed::SameToken)));
     assert_eq!(*attempts.lock().unwrap(), 1);
+}
+
+/// A layer whose function for a wider scope is counted, and always gives the same cache.
+fn counted_wider() -> (BearerAuthLayer, Arc<Mutex<u32>>) {
+    let calls: Arc<Mutex<u32>> = Arc::default();
+    let (narrow, wide) = (Issuer::of(seconds(3600)), Issuer::of(seconds(3600)));
+    wide.lock().number_from(100);
+    let tokens = TokenCache::new(wide);
+    let counted = calls.clone();
+    let layer = BearerAuthLayer::new(narrow).insufficient_scope(move |_| {
+        *counted.lock().unwrap() += 1;
+        Some(tokens.clone())
+    });
+    (layer, calls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_wider_scope_is_looked_for_after_a_second_attempt() {
+    // The first token is refused, or the second is wider: the answer to the second is the caller's.
+    for (first, calls_expected) in [("Bearer error=\"invalid_token\"", 0), ("", 1)] {
+        let (layer, calls) = counted_wider();
+        let mut client = layer.layer(service_fn(move |request: Request<Body>| {
+            let is_first = request.headers()[AUTHORIZATION] == "Bearer t1" && !first.is_empty();
+            let mut response = answer(if is_first { 401 } else { 403 });
+            let challenge = match is_first {
+                true => HeaderValue::from_static(first),
+                false => scope("orders:write"),
+            };
+            response.headers_mut().insert("www-authenticate", challenge);
+            async { Ok::<_, Infallible>(response) }
+        }));
+        let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(*calls.lock().unwrap(), calls_expected, "{first}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_needs_its_own_token_for_a_wider_scope_fails_at_once() {
+    let narrow = TokenCache::new(Issuer::of(seconds(3600)));
+    let slot: Arc<Mutex<Option<TokenCache>>> = Arc::default();
+    let wide = TokenCache::new(fetch_fn({
+        let slot = slot.clone();
+        move |context| {
+            let (narrow, slot) = (narrow.clone(), slot.clone());
+            async move {
+                let client = BearerAuthLayer::new(narrow)
+                    .insufficient_scope(move |_| slot.lock().unwrap().clone())
+                    .layer(wants("never", 403, scope("orders:write")));
+                let mut request = get("https://issuer.example.com/");
+                context.mark(request.extensions_mut());
+                // Another task sends it.
+                let response = tokio::spawn(client.oneshot(request)).await??;
+                match response.extensions().get() {
+                    Some(NotReplayed::NoToken(error)) => Err(error.clone().into()),
+                    why => Err(BoxError::from(format!("{why:?}"))),
+                }
+            }
+        }
+    }));
+    *slot.lock().unwrap() = Some(wide.clone());
+    let started = Instant::now();
+    let error = wide.token().await.unwrap_err();
+    assert!(error.is_config(), "{error:?}");
+    assert_eq!(Instant::now(), started, "it waited for itself");
+    slot.lock().unwrap().take();
 }
 
 #[tokio::test(start_paused = true)]

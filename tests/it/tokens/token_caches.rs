@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -72,6 +72,30 @@ fn threads_that_ask_for_a_new_key_at_once_get_the_same_cache() {
             assert_eq!(runtime.block_on(cache.token()).unwrap().expose(), "k1-1");
         }
         assert_eq!(issuers.asked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_threads_may_make_a_cache_for_one_key_at_once() {
+    let issuers = Issuers::default();
+    let within = Arc::new((Mutex::new(0), Condvar::new()));
+    let caches = TokenCaches::new({
+        let (issuers, within) = (issuers.clone(), within.clone());
+        move |&key: &u32| {
+            let (count, came) = &*within;
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            came.notify_all();
+            drop(came.wait_timeout_while(count, seconds(10), |count| *count < 2).unwrap());
+            Ok::<_, TokenError>(issuers.of(key))
+        }
+    });
+    let got = std::thread::scope(|scope| {
+        [(); 2].map(|()| scope.spawn(|| caches.get(&1))).map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(*within.0.lock().unwrap(), 2);
+    for cache in got {
+        assert_eq!(cache.unwrap().token().await.unwrap().expose(), "k1-1");
     }
 }
 
@@ -226,6 +250,39 @@ async fn a_function_that_panics_fails_that_key_and_nothing_else() {
     });
     assert!(caches.get(&7).unwrap_err().is_selection());
     assert!(caches.get(&8).unwrap().token().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_asks_for_its_own_key_fails_that_key_and_nothing_else() {
+    let all: Arc<OnceLock<TokenCaches<u32>>> = Arc::default();
+    let calls = Arc::new(Mutex::new(0));
+    let caches = TokenCaches::new({
+        let (all, calls) = (all.clone(), calls.clone());
+        move |&key: &u32| {
+            *calls.lock().unwrap() += 1;
+            let all = all.get().unwrap();
+            match key {
+                1 => all.get(&1),
+                // By way of each other.
+                2 => all.get(&3),
+                3 => all.get(&2),
+                // Another key has a cache that this one can have too.
+                4 => all.get(&5),
+                _ => Ok(NamedIssuer::new("t").into()),
+            }
+        }
+    });
+    assert!(all.set(caches.clone()).is_ok());
+    for key in [1, 2] {
+        assert!(caches.get(&key).unwrap_err().is_selection());
+    }
+    assert_eq!(*calls.lock().unwrap(), 3);
+    assert_eq!(token(&caches, 4).await.unwrap(), "t-1");
+    assert_eq!(token(&caches, 5).await.unwrap(), "t-1");
+    // It is no more than a failure, so the function is called again after a while.
+    tokio::time::advance(seconds(2)).await;
+    assert!(caches.get(&1).unwrap_err().is_selection());
+    assert_eq!(*calls.lock().unwrap(), 6);
 }
 
 #[tokio::test(start_paused = true)]
