@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
+    fmt::Display,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
@@ -97,7 +98,7 @@ pub enum Trouble {
     Panics,
 }
 
-/// Gives out `t1`, `t2`, and so on.
+/// Gives out `t1`, `t2`, and so on, or with another name in place of `t`.
 #[derive(Clone, Default)]
 pub struct Issuer {
     state: Arc<Mutex<IssuerState>>,
@@ -111,8 +112,10 @@ pub struct IssuerState {
     pub same_token: bool,
     pub reasons: Vec<FetchReason>,
     pub rejected: Vec<String>,
+    pub claims: Vec<Option<String>>,
     pub in_flight: usize,
     pub most_in_flight: usize,
+    name: Option<String>,
     issued: usize,
     current: Option<(String, Instant)>,
     revoked: HashSet<String>,
@@ -130,6 +133,12 @@ impl Issuer {
     pub fn of(lifetime: Duration) -> Self {
         let issuer = Self::default();
         issuer.lock().lifetime = Some(lifetime);
+        issuer
+    }
+
+    pub fn named(name: &str) -> Self {
+        let issuer = Self::default();
+        issuer.lock().name = Some(name.to_owned());
         issuer
     }
 
@@ -159,12 +168,18 @@ impl Issuer {
     pub fn revoke_all(&self) {
         let issued = self.lock().issued;
         for n in 1..=issued {
-            self.revoke(&format!("t{n}"));
+            let token = self.lock().token(n);
+            self.revoke(&token);
         }
     }
 
     pub fn accepts(&self, token: &str) -> bool {
         !self.lock().revoked.contains(token)
+    }
+
+    /// Whether the token is one of those that it gives out, sooner or later.
+    pub fn has(&self, token: &str) -> bool {
+        token == self.lock().token(token.trim_start_matches(|c: char| !c.is_ascii_digit()))
     }
 
     /// Those who waited for the token may use it at the moment that it comes, whatever its expiry.
@@ -178,6 +193,10 @@ impl IssuerState {
     /// The next token is the one after this.
     pub fn number_from(&mut self, issued: usize) {
         self.issued = issued;
+    }
+
+    fn token(&self, n: impl Display) -> String {
+        format!("{}{n}", self.name.as_deref().unwrap_or("t"))
     }
 
     fn states(&mut self, token: &str, began: Instant, lifetime: Duration) {
@@ -204,6 +223,7 @@ impl TokenFetcher for Issuer {
             let mut state = self.lock();
             state.reasons.push(context.reason());
             state.rejected.extend(context.rejected().map(|token| token.expose().to_owned()));
+            state.claims.push(context.claims().map(str::to_owned));
             state.in_flight += 1;
             state.most_in_flight = state.most_in_flight.max(state.in_flight);
             (state.latency, state.trouble)
@@ -233,7 +253,7 @@ impl TokenFetcher for Issuer {
             }
         }
         state.issued += 1;
-        let token = format!("t{}", state.issued);
+        let token = state.token(state.issued);
         let mut fetched = Token::bearer(&token)?;
         if let Some(lifetime) = state.lifetime {
             fetched = fetched.expires_in(lifetime);

@@ -28,3 +28,19 @@ impl Spent {
         self.whole
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spent_beyond_a_budget_is_not_owed() {
+        let (now, every) = (Instant::now(), Duration::from_secs(12));
+        let mut spent = Spent::default();
+        for _ in 0..7 {
+            spent.spend(now, 3, every);
+        }
+        assert_eq!(spent.wait(now, 3, every), every);
+        assert_eq!(spent.wait(now + every, 3, every), Duration::ZERO);
+    }
+}

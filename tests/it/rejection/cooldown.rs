@@ -211,14 +211,44 @@ async fn forced_fetches_that_fail_or_bring_the_same_token_stay_below_the_lid_too
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_said_to_the_cache_stay_below_the_lid_too() {
-    let (tokens, forced) = counted(&Issuer::of(seconds(36_000)));
-    for _ in 0..1_800 {
-        let token = tokens.token().await.unwrap();
-        tokens.reject(&token);
-        advance(ms(100)).await;
+async fn rejections_said_to_the_cache_are_one_source_and_count_with_the_others() {
+    // By themselves they cannot reach the lid: a token that lasts for five seconds has helped.
+    let issuer = Issuer::of(seconds(36_000));
+    for others in [false, true] {
+        let (tokens, forced) = counted(&issuer);
+        let api = Api::of(&issuer).rejecting_everything();
+        let mut client = BearerAuthLayer::new(tokens.clone()).layer(api);
+        for n in 0..1_800 {
+            // Once new tokens have helped, the rest is there for it.
+            if others && n >= 200 {
+                send(&mut client, get(&format!("https://h{n}.example.com/"))).await.unwrap();
+            }
+            if n % 50 == 49 {
+                tokens.reject(&tokens.token().await.unwrap());
+                tokens.token().await.unwrap();
+            }
+            advance(ms(100)).await;
+        }
+        forced.stays_below_the_lid();
+        assert!(forced.count() >= 30, "{} with others: {others}", forced.count());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_tokens_that_have_expired_meanwhile_stay_below_the_lid_too() {
+    // When a refusal comes, the cache has a newer token, and that has expired as well.
+    let issuer = Issuer::of(seconds(1));
+    let (tokens, forced) = counted(&issuer);
+    let api = Api::of(&issuer).rejecting_everything().latency(ms(2_900));
+    let client = BearerAuthLayer::new(tokens).layer(api);
+    for n in 0..120 {
+        let mut client = client.clone();
+        let uri = format!("https://h{n}.example.com/");
+        tokio::spawn(async move { send(&mut client, get(&uri)).await.map(drop) });
+        sleep(ms(1_500)).await;
     }
     forced.stays_below_the_lid();
+    assert!(forced.count() > AT_ONCE, "{}", forced.count());
 }
 
 #[tokio::test(start_paused = true)]

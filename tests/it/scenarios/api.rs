@@ -1,6 +1,7 @@
 //! An API in memory that can be told what to think of a token.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -26,15 +27,20 @@ impl Trail {
     }
 }
 
+/// Which token the request is to have, where there are many. It travels there too.
+#[derive(Clone)]
+pub struct Key(pub String);
+
 #[derive(Clone)]
 pub struct Api {
-    issuer: Issuer,
+    issuers: Arc<BTreeMap<String, Issuer>>,
     state: Arc<Mutex<ApiState>>,
 }
 
 pub struct ApiState {
     pub rejects: OneOrMore,
     pub challenge: Option<String>,
+    pub refusal: u16,
     pub answers: u16,
     pub latency: Duration,
     /// What no client may do, whatever the scenario is about.
@@ -42,15 +48,16 @@ pub struct ApiState {
 }
 
 impl Api {
-    pub fn new(issuer: &Issuer) -> Self {
+    pub fn new(issuers: &Arc<BTreeMap<String, Issuer>>) -> Self {
         let state = ApiState {
             rejects: OneOrMore::One("nothing".into()),
             challenge: None,
+            refusal: 401,
             answers: 200,
             latency: Duration::ZERO,
             breaches: Vec::new(),
         };
-        Self { issuer: issuer.clone(), state: Arc::new(Mutex::new(state)) }
+        Self { issuers: issuers.clone(), state: Arc::new(Mutex::new(state)) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, ApiState> {
@@ -65,8 +72,13 @@ impl Api {
         }
         let value = values.first().map_or("none", |value| value.to_str().unwrap());
         let token = value.strip_prefix("Bearer ").unwrap_or(value).to_owned();
-        if self.issuer.has_expired(&token, Instant::now()) {
+        if self.issuers.values().any(|issuer| issuer.has_expired(&token, Instant::now())) {
             breaches.push(format!("{token} was sent after it had expired"));
+        }
+        if let Some(Key(key)) = request.extensions().get() {
+            if !self.issuers[key].has(&token) {
+                breaches.push(format!("a request for `{key}` was sent with {token}"));
+            }
         }
         if let Some(trail) = request.extensions().get::<Trail>() {
             let mut sent = trail.0.lock().unwrap();
@@ -82,10 +94,10 @@ impl Api {
     fn answer(&self, token: &str) -> Response<Body> {
         let state = self.lock();
         let rejected = state.rejects.has("everything") || state.rejects.has(token);
-        if !rejected && self.issuer.accepts(token) {
+        if !rejected && self.issuers.values().all(|issuer| issuer.accepts(token)) {
             return answer(state.answers);
         }
-        let mut refusal = answer(401);
+        let mut refusal = answer(state.refusal);
         if let Some(challenge) = &state.challenge {
             let challenge = HeaderValue::from_str(challenge).unwrap();
             refusal.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -1,5 +1,7 @@
 //! The scenario files; `tests/scenarios/README.md` says what they mean.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{
@@ -20,6 +22,7 @@ pub struct Scenario {
     pub promises: Vec<u8>,
     #[serde(default)]
     pub issuer: IssuerSetup,
+    pub caches: Option<CachesSetup>,
     #[serde(default)]
     pub cache: CacheSetup,
     #[serde(default)]
@@ -45,6 +48,15 @@ pub struct CacheSetup {
     pub expiry_margin: Option<Span>,
     pub default_lifetime: Option<Span>,
     pub fetch_timeout: Option<Span>,
+    pub keep_fresh: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CachesSetup {
+    pub keys: Vec<String>,
+    pub capacity: Option<usize>,
+    pub idle: Option<Span>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -53,4 +65,7 @@ pub struct LayerSetup {
     pub only_for: Option<Vec<String>>,
     pub allow_http: bool,
     pub overwrite: bool,
+    pub claims: bool,
+    /// The key whose tokens have this scope.
+    pub wider: BTreeMap<String, String>,
 }

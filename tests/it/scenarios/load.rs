@@ -10,7 +10,11 @@ use tokio::{
 use tower::Service;
 use tower_bearer::{Anonymous, BoxError, NotReplayed, TokenError};
 
-use super::{api::Trail, quantity::Span, step::Load};
+use super::{
+    api::{Key, Trail},
+    quantity::Span,
+    step::Load,
+};
 use crate::support::{Body, get, send};
 
 /// When a request is taken to be lost.
@@ -34,13 +38,13 @@ where
     S::Future: Send,
 {
     let start = Instant::now();
-    let request = request(&load);
     let mut tally = Tally::new();
     let mut pending = JoinSet::new();
-    for time in load.beat.times() {
+    for (beat, time) in load.beat.times().enumerate() {
         sleep_until(start + time).await;
-        for _ in 0..callers {
-            let mut attempt = Box::pin(attempt(client.clone(), request.clone(), load.patience));
+        for caller in 0..callers {
+            let request = request(&load, beat * callers + caller);
+            let mut attempt = Box::pin(attempt(client.clone(), request, load.patience));
             match poll_fn(|cx| Poll::Ready(attempt.as_mut().poll(cx))).await {
                 Poll::Ready(outcome) => *tally.entry(outcome).or_default() += 1,
                 Poll::Pending => drop(pending.spawn(attempt)),
@@ -64,20 +68,26 @@ where
     let limit = patience.map_or(HUNG, |patience| patience.0);
     let (verdict, retry_after) = match timeout(limit, send(&mut client, request)).await {
         Ok(Ok(response)) => of_response(&response),
-        Ok(Err(error)) => of_error(&error),
+        Ok(Err(error)) => match error.downcast_ref::<TokenError>() {
+            Some(error) => (verdict(error), error.retry_after()),
+            None => (error.to_string(), None),
+        },
         Err(_) if patience.is_some() => ("gave up".into(), None),
         Err(_) => ("hung".into(), None),
     };
     Outcome { verdict, sent: trail.tokens(), waited: start.elapsed(), retry_after }
 }
 
-fn request(load: &Load) -> Request<Body> {
+fn request(load: &Load, n: usize) -> Request<Body> {
     let mut request = match &load.uri {
-        Some(uri) => get(uri),
+        Some(uri) => get(&uri.replace("{n}", &n.to_string())),
         None => get(&format!("https://{}.example.com/", load.to)),
     };
     if let Some(value) = &load.authorization {
         request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+    }
+    if let Some(key) = &load.key {
+        request.extensions_mut().insert(Key(key.clone()));
     }
     if load.anonymous {
         request.extensions_mut().insert(Anonymous);
@@ -98,16 +108,15 @@ fn of_response(response: &Response<Body>) -> (String, Option<Duration>) {
     }
 }
 
-fn of_error(error: &BoxError) -> (String, Option<Duration>) {
-    let Some(error) = error.downcast_ref::<TokenError>() else {
-        return (error.to_string(), None);
-    };
+/// What there is instead of a token.
+pub fn verdict(error: &TokenError) -> String {
     let kind = match error {
         error if error.is_timeout() => "timeout",
         error if error.is_refused() => "refused",
         error if error.is_insecure() => "insecure",
+        error if error.is_selection() => "unknown",
         error if error.is_transient() => "transient",
-        _ => return (error.to_string(), None),
+        _ => return error.to_string(),
     };
-    (kind.into(), error.retry_after())
+    kind.to_owned()
 }

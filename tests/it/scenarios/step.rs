@@ -16,6 +16,7 @@ pub enum Action {
     Request(Request),
     Finish(Finish),
     Drop(Drop),
+    Warm(Warm),
     Wait(Wait),
     Issuer(IssuerChange),
     Api(ApiChange),
@@ -23,6 +24,7 @@ pub enum Action {
     Reject(Reject),
     WallClock(WallClock),
     Fetches(Fetches),
+    Status(Status),
 }
 
 #[derive(Deserialize)]
@@ -42,6 +44,9 @@ pub struct Load {
     pub to: String,
     #[serde(flatten)]
     pub beat: Beat,
+    pub key: Option<String>,
+    #[serde(default)]
+    pub layer: String,
     pub uri: Option<String>,
     pub authorization: Option<String>,
     #[serde(default)]
@@ -134,6 +139,13 @@ pub struct Drop {
 }
 
 #[derive(Deserialize)]
+pub struct Warm {
+    pub warm: Vec<String>,
+    #[serde(flatten)]
+    pub expected: Expected,
+}
+
+#[derive(Deserialize)]
 pub struct Wait {
     pub wait: Span,
 }
@@ -141,6 +153,7 @@ pub struct Wait {
 #[derive(Deserialize)]
 pub struct IssuerChange {
     pub issuer: IssuerMood,
+    pub key: Option<String>,
     pub retry_after: Option<Span>,
     pub lifetime: Option<Span>,
     pub latency: Option<Span>,
@@ -163,6 +176,7 @@ pub struct ApiChange {
     pub api: String,
     pub rejects: Option<OneOrMore>,
     pub challenge: Option<String>,
+    pub refusal: Option<u16>,
     pub answers: Option<u16>,
     pub latency: Option<Span>,
 }
@@ -170,6 +184,7 @@ pub struct ApiChange {
 #[derive(Deserialize)]
 pub struct Revoke {
     pub revoke: String,
+    pub key: Option<String>,
     #[serde(flatten)]
     pub beat: Beat,
 }
@@ -187,7 +202,21 @@ pub struct WallClock {
 #[derive(Deserialize)]
 pub struct Fetches {
     pub fetches: Range<usize>,
+    pub key: Option<String>,
     pub reasons: Option<Vec<String>>,
+    pub claims: Option<Vec<String>>,
+}
+
+/// What is stated holds now.
+#[derive(Deserialize)]
+pub struct Status {
+    pub status: String,
+    pub has_token: Option<bool>,
+    pub expires_in: Option<Range<Span>>,
+    pub rejected: Option<bool>,
+    pub fetching: Option<bool>,
+    pub failure: Option<String>,
+    pub failed_ago: Option<Range<Span>>,
 }
 
 fn api_a() -> String {
@@ -195,18 +224,20 @@ fn api_a() -> String {
 }
 
 /// The keys of each kind of step; the first says which kind it is.
-const KEYS: [&str; 10] = [
-    "request to uri every for as body patience authorization anonymous \
+const KEYS: [&str; 12] = [
+    "request to key layer uri every for as body patience authorization anonymous \
      expect token sent waited retry_after",
     "finish expect token sent waited retry_after",
     "drop",
+    "warm expect waited",
     "wait",
-    "issuer retry_after lifetime latency same_token",
-    "api rejects challenge answers latency",
-    "revoke every for",
+    "issuer key retry_after lifetime latency same_token",
+    "api rejects challenge refusal answers latency",
+    "revoke key every for",
     "reject",
     "wall_clock",
-    "fetches reasons",
+    "fetches key reasons claims",
+    "status has_token expires_in rejected fetching failure failed_ago",
 ];
 
 impl<'de> Deserialize<'de> for Step {
@@ -230,13 +261,15 @@ impl Step {
             "request" => Action::Request(value.try_into()?),
             "finish" => Action::Finish(value.try_into()?),
             "drop" => Action::Drop(value.try_into()?),
+            "warm" => Action::Warm(value.try_into()?),
             "wait" => Action::Wait(value.try_into()?),
             "issuer" => Action::Issuer(value.try_into()?),
             "api" => Action::Api(value.try_into()?),
             "revoke" => Action::Revoke(value.try_into()?),
             "reject" => Action::Reject(value.try_into()?),
             "wall_clock" => Action::WallClock(value.try_into()?),
-            _ => Action::Fetches(value.try_into()?),
+            "fetches" => Action::Fetches(value.try_into()?),
+            _ => Action::Status(value.try_into()?),
         };
         Ok(Self { at, action })
     }

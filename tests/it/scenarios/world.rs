@@ -1,12 +1,12 @@
-//! One scenario's issuer, cache, clients and APIs.
+//! One scenario's issuers, caches, clients and APIs.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::{
@@ -18,21 +18,25 @@ use tower_bearer::{BearerAuthLayer, Token, TokenCache};
 
 use super::{
     api::Api,
-    format::{CacheSetup, IssuerSetup, Scenario},
-    load::{self, Tally},
+    format::{IssuerSetup, LayerSetup, Scenario},
+    load::{self, Outcome, Tally},
     quantity::Span,
     step::{
         Action, ApiChange, Expected, Fetches, IssuerChange, IssuerMood, Load, RequestBody, Revoke,
-        Step,
+        Status, Step, Warm,
     },
+    tokens::{ONE, Tokens, builder},
 };
 use crate::support::{Issuer, Trouble};
 
 pub struct World {
     start: Instant,
-    issuer: Issuer,
-    tokens: TokenCache,
-    layer: BearerAuthLayer,
+    issuers: Arc<BTreeMap<String, Issuer>>,
+    tokens: Tokens,
+    layer_setup: LayerSetup,
+    wider: BTreeMap<String, TokenCache>,
+    /// By the names that the scenario gives them.
+    layers: HashMap<String, BearerAuthLayer>,
     apis: HashMap<String, Api>,
     groups: HashMap<String, JoinHandle<Tally>>,
     wall_shift: Arc<AtomicI64>,
@@ -40,24 +44,28 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(scenario: &Scenario) -> Result<Self, String> {
-        let issuer = Issuer::default();
-        change(&issuer, &scenario.issuer);
+    pub fn new(scenario: &Scenario) -> Self {
+        let keys = match &scenario.caches {
+            Some(caches) => caches.keys.clone(),
+            None => vec![ONE.to_owned()],
+        };
+        let wider = &scenario.layer.wider;
+        let issuers: BTreeMap<_, _> = (keys.into_iter().chain(wider.values().cloned()))
+            .map(|key| (key.clone(), Issuer::named(&key)))
+            .collect();
+        issuers.values().for_each(|issuer| change(issuer, &scenario.issuer));
+        let issuers = Arc::new(issuers);
         let wall_shift = Arc::new(AtomicI64::new(0));
-        let tokens = cache(&scenario.cache, &issuer, wall_shift.clone());
-        let mut layer = BearerAuthLayer::new(tokens.clone());
-        if let Some(origins) = &scenario.layer.only_for {
-            layer = layer.only_for(origins).map_err(|error| error.to_string())?;
-        }
-        if scenario.layer.allow_http {
-            layer = layer.allow_http();
-        }
-        if scenario.layer.overwrite {
-            layer = layer.overwrite();
-        }
-        let apis = ["a", "b"].map(|name| (name.to_owned(), Api::new(&issuer))).into();
-        let (groups, total) = Default::default();
-        Ok(Self { start: Instant::now(), issuer, tokens, layer, apis, groups, wall_shift, total })
+        let builder = builder(&scenario.cache, wall_shift.clone());
+        let wider = wider
+            .iter()
+            .map(|(scope, key)| (scope.clone(), builder.clone().build(issuers[key].clone())))
+            .collect();
+        let tokens = Tokens::new(scenario, builder, issuers.clone());
+        let apis = ["a", "b"].map(|name| (name.to_owned(), Api::new(&issuers))).into();
+        let (start, layer_setup) = (Instant::now(), scenario.layer.clone());
+        let (layers, groups, total) = Default::default();
+        Self { start, issuers, tokens, layer_setup, wider, layers, apis, groups, wall_shift, total }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -65,7 +73,7 @@ impl World {
     }
 
     pub fn fetches(&self) -> usize {
-        self.issuer.fetches()
+        self.issuers.values().map(Issuer::fetches).sum()
     }
 
     pub fn unfinished(&self) -> Option<&String> {
@@ -94,28 +102,64 @@ impl World {
             Action::Drop(step) => {
                 self.groups.remove(&step.drop).ok_or("there are none such")?.abort();
             }
+            Action::Warm(step) => self.warm(step).await?,
             Action::Wait(step) => sleep(step.wait.0).await,
-            Action::Issuer(step) => self.change_issuer(step),
+            Action::Issuer(step) => self.change_issuer(step)?,
             Action::Api(step) => self.change_api(step)?,
-            Action::Revoke(step) => self.revoke(step).await,
-            Action::Reject(step) => self.tokens.reject(&Token::bearer(&step.reject).unwrap()),
+            Action::Revoke(step) => self.revoke(step).await?,
+            Action::Reject(step) => self.reject(&step.reject)?,
             Action::WallClock(step) => drop(self.wall_shift.fetch_add(step.wall_clock.0, Relaxed)),
             Action::Fetches(step) => self.compare_fetches(step)?,
+            Action::Status(step) => self.compare_status(step)?,
         }
         settle().await;
         self.house_rules()
     }
 
-    fn launch(&self, callers: usize, load: Load) -> Result<JoinHandle<Tally>, String> {
+    fn launch(&mut self, callers: usize, load: Load) -> Result<JoinHandle<Tally>, String> {
         let api = self.apis.get(&load.to).ok_or("there is no such API")?.clone();
+        let layer = match self.layers.get(&load.layer) {
+            Some(layer) => layer.clone(),
+            None => self.layer()?,
+        };
+        self.layers.insert(load.layer.clone(), layer.clone());
         Ok(match load.body {
-            RequestBody::Repeatable => {
-                tokio::spawn(load::run(self.layer.layer(api), callers, load))
-            }
+            RequestBody::Repeatable => tokio::spawn(load::run(layer.layer(api), callers, load)),
             RequestBody::Once => {
-                tokio::spawn(load::run(self.layer.clone().no_replay().layer(api), callers, load))
+                tokio::spawn(load::run(layer.no_replay().layer(api), callers, load))
             }
         })
+    }
+
+    /// Another one over the same caches.
+    fn layer(&self) -> Result<BearerAuthLayer, String> {
+        let setup = &self.layer_setup;
+        let mut layer = self.tokens.layer();
+        if let Some(origins) = &setup.only_for {
+            layer = layer.only_for(origins).map_err(|error| error.to_string())?;
+        }
+        if setup.allow_http {
+            layer = layer.allow_http();
+        }
+        if setup.overwrite {
+            layer = layer.overwrite();
+        }
+        if setup.claims {
+            layer = layer.insufficient_claims();
+        }
+        if !self.wider.is_empty() {
+            let wider = self.wider.clone();
+            layer = layer.insufficient_scope(move |scope| wider.get(scope).cloned());
+        }
+        Ok(layer)
+    }
+
+    /// That of this key, or all.
+    fn issuers(&self, key: Option<&str>) -> Result<Vec<&Issuer>, String> {
+        match key {
+            Some(key) => Ok(vec![self.issuers.get(key).ok_or("there is no such key")?]),
+            None => Ok(self.issuers.values().collect()),
+        }
     }
 
     async fn finish(
@@ -130,30 +174,58 @@ impl World {
         expected.compare(&tally)
     }
 
-    async fn revoke(&self, step: &Revoke) {
+    async fn warm(&self, step: &Warm) -> Result<(), String> {
+        let start = Instant::now();
+        let verdicts = self.tokens.warm(&step.warm).await?;
+        let waited = start.elapsed();
+        let mut tally = Tally::new();
+        for verdict in verdicts {
+            let outcome = Outcome { verdict, sent: Vec::new(), waited, retry_after: None };
+            *tally.entry(outcome).or_default() += 1;
+        }
+        step.expected.compare(&tally)
+    }
+
+    async fn revoke(&self, step: &Revoke) -> Result<(), String> {
+        let issuers = self.issuers(step.key.as_deref())?;
         let start = Instant::now();
         for time in step.beat.times() {
             sleep_until(start + time).await;
-            match &*step.revoke {
-                "all" => self.issuer.revoke_all(),
-                token => self.issuer.revoke(token),
+            for issuer in &issuers {
+                match &*step.revoke {
+                    "all" => issuer.revoke_all(),
+                    token if issuer.has(token) => issuer.revoke(token),
+                    _ => {}
+                }
             }
         }
         sleep_until(start + step.beat.duration()).await;
+        Ok(())
     }
 
-    fn change_issuer(&self, step: &IssuerChange) {
+    fn reject(&self, token: &str) -> Result<(), String> {
+        let mut issuers = self.issuers.iter();
+        let (key, _) = issuers.find(|(_, issuer)| issuer.has(token)).ok_or("no such token")?;
+        self.tokens.peek(key)?.reject(&Token::bearer(token).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn change_issuer(&self, step: &IssuerChange) -> Result<(), String> {
         let retry_after = step.retry_after.unwrap_or_default().0;
-        self.issuer.trouble(match step.issuer {
+        let trouble = match step.issuer {
             IssuerMood::Well => None,
             IssuerMood::Down => Some(Trouble::Down),
             IssuerMood::Refuses => Some(Trouble::Refuses),
             IssuerMood::Busy => Some(Trouble::RetryAfter(retry_after)),
             IssuerMood::Hangs => Some(Trouble::Hangs),
             IssuerMood::Panics => Some(Trouble::Panics),
-        });
+        };
         let IssuerChange { lifetime, latency, same_token, .. } = *step;
-        change(&self.issuer, &IssuerSetup { lifetime, latency, same_token });
+        for issuer in self.issuers(step.key.as_deref())? {
+            issuer.trouble(trouble);
+            change(issuer, &IssuerSetup { lifetime, latency, same_token });
+        }
+        Ok(())
     }
 
     fn change_api(&self, step: &ApiChange) -> Result<(), String> {
@@ -163,6 +235,9 @@ impl World {
         }
         if let Some(challenge) = &step.challenge {
             api.challenge = Some(challenge.clone());
+        }
+        if let Some(refusal) = step.refusal {
+            api.refusal = refusal;
         }
         if let Some(answers) = step.answers {
             api.answers = answers;
@@ -174,18 +249,36 @@ impl World {
     }
 
     fn compare_fetches(&self, step: &Fetches) -> Result<(), String> {
-        let reasons = &self.issuer.lock().reasons;
-        let reasons: Vec<_> =
-            reasons.iter().map(|reason| format!("{reason:?}").to_lowercase()).collect();
+        let (mut reasons, mut claims) = (Vec::new(), Vec::new());
+        for issuer in self.issuers(step.key.as_deref())? {
+            let issuer = issuer.lock();
+            reasons.extend(issuer.reasons.iter().map(|r| format!("{r:?}").to_lowercase()));
+            claims.extend(issuer.claims.iter().map(|claims| claims.clone().unwrap_or_default()));
+        }
         if !step.fetches.has(reasons.len()) {
             return Err(format!("expected {} fetches, got {}", step.fetches, reasons.len()));
         }
-        match &step.reasons {
-            Some(expected) if *expected != reasons => {
-                Err(format!("expected fetches for {expected:?}, got {reasons:?}"))
-            }
-            _ => Ok(()),
+        if let Some(expected) = step.reasons.as_ref().filter(|expected| **expected != reasons) {
+            return Err(format!("expected fetches for {expected:?}, got {reasons:?}"));
         }
+        match step.claims.as_ref().filter(|expected| **expected != claims) {
+            Some(expected) => Err(format!("expected fetches with {expected:?}, got {claims:?}")),
+            None => Ok(()),
+        }
+    }
+
+    fn compare_status(&self, step: &Status) -> Result<(), String> {
+        let status = self.tokens.peek(&step.status)?.status();
+        let failure = status.last_failure().map_or("none".to_owned(), load::verdict);
+        let as_stated = [
+            step.has_token.is_none_or(|has_token| has_token == status.has_token()),
+            step.expires_in.is_none_or(|time| status.expires_in().is_some_and(|t| time.has(t))),
+            step.rejected.is_none_or(|rejected| rejected == status.is_rejected()),
+            step.fetching.is_none_or(|fetching| fetching == status.is_fetching()),
+            step.failure.as_ref().is_none_or(|expected| *expected == failure),
+            step.failed_ago.is_none_or(|time| status.failed_ago().is_some_and(|t| time.has(t))),
+        ];
+        if as_stated.contains(&false) { Err(format!("it is {status:?}")) } else { Ok(()) }
     }
 
     /// What holds in every scenario.
@@ -193,9 +286,9 @@ impl World {
         if let Some(breach) = self.apis.values().find_map(|api| api.lock().breaches.pop()) {
             return Err(breach);
         }
-        match self.issuer.lock().most_in_flight {
-            0 | 1 => Ok(()),
-            n => Err(format!("{n} fetches ran at once")),
+        match self.issuers.iter().find(|(_, issuer)| issuer.lock().most_in_flight > 1) {
+            Some((key, _)) => Err(format!("several fetches for `{key}` ran at once")),
+            None => Ok(()),
         }
     }
 }
@@ -211,30 +304,6 @@ fn change(issuer: &Issuer, setup: &IssuerSetup) {
     issuer.lifetime = setup.lifetime.map(|lifetime| lifetime.0).or(issuer.lifetime);
     issuer.latency = setup.latency.map_or(issuer.latency, |latency| latency.0);
     issuer.same_token = setup.same_token.unwrap_or(issuer.same_token);
-}
-
-fn cache(setup: &CacheSetup, issuer: &Issuer, wall_shift: Arc<AtomicI64>) -> TokenCache {
-    let start = Instant::now();
-    let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
-    let mut builder = TokenCache::builder().wall_clock(move || {
-        let shift = wall_shift.load(Relaxed);
-        let by = Duration::from_secs(shift.unsigned_abs());
-        let now = epoch + start.elapsed();
-        if shift < 0 { now - by } else { now + by }
-    });
-    if let Some(window) = setup.refresh_ahead {
-        builder = builder.refresh_ahead(window.0);
-    }
-    if let Some(margin) = setup.expiry_margin {
-        builder = builder.expiry_margin(margin.0);
-    }
-    if let Some(lifetime) = setup.default_lifetime {
-        builder = builder.default_lifetime(lifetime.0);
-    }
-    if let Some(timeout) = setup.fetch_timeout {
-        builder = builder.fetch_timeout(timeout.0);
-    }
-    builder.build(issuer.clone())
 }
 
 /// Lets everything happen that can happen without time passing.

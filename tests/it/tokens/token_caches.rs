@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Condvar, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -72,6 +72,30 @@ fn threads_that_ask_for_a_new_key_at_once_get_the_same_cache() {
             assert_eq!(runtime.block_on(cache.token()).unwrap().expose(), "k1-1");
         }
         assert_eq!(issuers.asked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_threads_may_make_a_cache_for_one_key_at_once() {
+    let issuers = Issuers::default();
+    let within = Arc::new((Mutex::new(0), Condvar::new()));
+    let caches = TokenCaches::new({
+        let (issuers, within) = (issuers.clone(), within.clone());
+        move |&key: &u32| {
+            let (count, came) = &*within;
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            came.notify_all();
+            drop(came.wait_timeout_while(count, seconds(10), |count| *count < 2).unwrap());
+            Ok::<_, TokenError>(issuers.of(key))
+        }
+    });
+    let got = std::thread::scope(|scope| {
+        [(); 2].map(|()| scope.spawn(|| caches.get(&1))).map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(*within.0.lock().unwrap(), 2);
+    for cache in got {
+        assert_eq!(cache.unwrap().token().await.unwrap().expose(), "k1-1");
     }
 }
 
