@@ -41,6 +41,8 @@ mod request_copy;
 mod reqwest_middleware;
 mod service;
 mod settings;
+#[cfg(feature = "shared")]
+mod shared;
 mod source;
 mod step_up;
 mod striped;
@@ -58,6 +60,8 @@ pub use crate::client_credentials::{
 pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
+#[cfg(feature = "shared")]
+pub use crate::shared::{StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{
