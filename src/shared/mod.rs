@@ -1,5 +1,13 @@
 //! One token for many processes, through a store that they share.
 
+#[cfg(unix)]
+mod file;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 
-pub use store::{StoreEntry, TokenStore};
+#[cfg(unix)]
+pub use self::file::FileStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
+pub use self::store::{StoreEntry, TokenStore};
