@@ -78,8 +78,7 @@ impl RedisStore {
         let client = Client::open(info).map_err(malformed)?;
         // The caller has gone before a second attempt of the manager's would be of use.
         let config = ConnectionManagerConfig::new().set_number_of_retries(0);
-        let open =
-            move || ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
+        let open = move || ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
         Ok(Self { password, ..Self::opened_by(open) })
     }
 }

@@ -58,10 +58,9 @@ impl Record {
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let head =
-            Head { version: VERSION, lock: self.lock.clone(), entry: self.entry.clone() };
-        let mut bytes =
-            serde_json::to_vec(&head).expect("these types have no map and no number that JSON lacks");
+        let head = Head { version: VERSION, lock: self.lock.clone(), entry: self.entry.clone() };
+        let mut bytes = serde_json::to_vec(&head)
+            .expect("these types have no map and no number that JSON lacks");
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.value);
         bytes

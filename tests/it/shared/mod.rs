@@ -1,0 +1,3 @@
+mod contract;
+#[cfg(unix)]
+mod file;
