@@ -29,9 +29,8 @@ use crate::{
 ///
 /// # What it needs
 ///
-/// - Redis 2.6 or newer. ACL rules that suffice are
-///   `~tower-bearer:* +evalsha +script|load +get +set +del +pttl`, beside `+ping +client|setinfo +select` or
-///   what else the crate `redis` sends to open a connection.
+/// - Redis 2.6 or newer. Of an ACL, `~tower-bearer:* +evalsha +script|load +get +set +del +pttl` suffices, with
+///   `+select` for a database other than 0.
 /// - A key `tower-bearer:{..}:token` and a key `tower-bearer:{..}:lock` for each client. Both are in one hash slot of a
 ///   cluster, and expire. Of the eviction policies all will do: what is evicted is fetched anew.
 /// - A server that writes are sent to. Replication is asynchronous, so that a lock or a token can be lost in a
@@ -249,5 +248,7 @@ fn notices_dead_peers(info: redis::ConnectionInfo) -> redis::ConnectionInfo {
 fn malformed(error: RedisError) -> TokenError {
     let message = "the URL of the Redis server cannot be used, write it as \
                    `redis://user:password@host:6379/0`, or `rediss://` with TLS enabled in the crate `redis`";
-    TokenError::config(message).with_source(error)
+    let malformed = TokenError::config(message);
+    // The detail is a part of the URL.
+    if error.detail().is_some() { malformed } else { malformed.with_source(error) }
 }
