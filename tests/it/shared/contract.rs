@@ -95,6 +95,10 @@ impl<S: TokenStore<Error: Debug + Send>> Contract<S> {
         assert!(self.lock(&key, "a", SHORT).await);
         self.until(async || self.lock(&key, "b", LONG).await).await;
         assert!(begun.elapsed() + ROUNDING >= SHORT, "free after {:?}", begun.elapsed());
+
+        let key = self.key("shortest");
+        assert!(self.lock(&key, "a", Duration::from_nanos(1)).await);
+        self.until(async || self.lock(&key, "b", LONG).await).await;
     }
 
     async fn an_owner_prolongs_and_shortens_its_lock(&self) {
