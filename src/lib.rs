@@ -61,7 +61,7 @@ pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "shared")]
-pub use crate::shared::{StoreEntry, TokenStore};
+pub use crate::shared::{Shared, StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{
