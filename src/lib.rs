@@ -60,6 +60,10 @@ pub use crate::client_credentials::{
 pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
+#[cfg(all(feature = "shared", unix))]
+pub use crate::shared::FileStore;
+#[cfg(feature = "redis")]
+pub use crate::shared::RedisStore;
 #[cfg(feature = "shared")]
 pub use crate::shared::{Shared, StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]

@@ -3,10 +3,14 @@
 mod breaker;
 mod entry;
 mod fetch;
+#[cfg(unix)]
+mod file;
 mod guarded;
 mod key;
 mod need;
 mod protocol;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 mod store;
 
@@ -16,6 +20,10 @@ use std::{
     time::Duration,
 };
 
+#[cfg(unix)]
+pub use self::file::FileStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub use self::store::{StoreEntry, TokenStore};
 use self::{
     breaker::Breaker,

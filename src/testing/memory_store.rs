@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use crate::shared::{StoreEntry, TokenStore};
 
+/// What stands for all longer times. Instants can be counted that far on every platform.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// A [`TokenStore`] in memory, for tests of what a fleet of processes does.
 ///
 /// Clones are the same store, so a test gives one to each of several [`Shared`](crate::Shared), as if they were
@@ -196,7 +199,7 @@ impl TokenStore for MemoryStore {
                 _ => state.holder(key, now).is_none_or(|holder| holder == owner),
             };
             if is_free {
-                state.key(key).lock = Some((owner.to_owned(), now + lease));
+                state.key(key).lock = Some((owner.to_owned(), later(now, lease)));
             }
             is_free
         };
@@ -218,7 +221,7 @@ impl TokenStore for MemoryStore {
                 let stored = state.key(key);
                 stored.lock = None;
                 if !drops {
-                    stored.entry = Some((value, now + expires_in));
+                    stored.entry = Some((value, later(now, expires_in)));
                 }
             }
             is_ours
@@ -238,6 +241,11 @@ impl TokenStore for MemoryStore {
     fn is_private(&self) -> bool {
         !self.lock_state().is_public
     }
+}
+
+/// As far in the future as clocks go, if need be.
+fn later(now: Instant, by: Duration) -> Instant {
+    now + by.min(LONGEST)
 }
 
 impl State {

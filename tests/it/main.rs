@@ -9,6 +9,7 @@ mod rejection;
 mod replay;
 mod scenarios;
 mod secrets;
+mod shared;
 mod simulation;
 mod stacks;
 mod support;

@@ -1,0 +1,8 @@
+//! One token for many processes.
+
+mod contract;
+#[cfg(unix)]
+mod file;
+mod memory;
+mod sharing;
+mod support;
