@@ -42,6 +42,8 @@ mod reqwest_middleware;
 mod service;
 mod settings;
 #[cfg(feature = "shared")]
+mod sha256;
+#[cfg(feature = "shared")]
 mod shared;
 mod source;
 mod step_up;

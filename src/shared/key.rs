@@ -1,10 +1,6 @@
 //! Under which key a token is stored.
 
-use std::fmt::Write;
-
-use ring::digest::{SHA256, digest};
-
-use crate::error::TokenError;
+use crate::{error::TokenError, sha256::sha256_hex};
 
 /// A hash of what tells the token from others. Nothing of it can be read from the key.
 pub(super) fn of(identity: Option<&str>, name: Option<&str>) -> Result<String, TokenError> {
@@ -16,11 +12,7 @@ pub(super) fn of(identity: Option<&str>, name: Option<&str>) -> Result<String, T
     }
     // JSON, so that no two pairs have the same text.
     let text = serde_json::json!([identity, name]).to_string();
-    let mut key = String::from("tower-bearer:");
-    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-        write!(key, "{byte:02x}").expect("a string takes all that is written to it");
-    }
-    Ok(key)
+    Ok(format!("tower-bearer:{}", sha256_hex(&text)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod contract;
 #[cfg(unix)]
 mod file;
+mod identity;
 mod memory;
 mod sharing;
 mod support;
