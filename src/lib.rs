@@ -42,6 +42,8 @@ mod reqwest_middleware;
 mod service;
 mod settings;
 #[cfg(feature = "shared")]
+mod sha256;
+#[cfg(feature = "shared")]
 mod shared;
 mod source;
 mod step_up;
@@ -65,7 +67,7 @@ pub use crate::shared::FileStore;
 #[cfg(feature = "redis")]
 pub use crate::shared::RedisStore;
 #[cfg(feature = "shared")]
-pub use crate::shared::{StoreEntry, TokenStore};
+pub use crate::shared::{Shared, StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{
