@@ -9,8 +9,8 @@
 //! | `Locking` | takes the lock | the lock, if it was taken, runs out with its lease |
 //! | `LookingAgain` | loads once more, under the lock | the lock runs out |
 //! | `Asking(Leased)` | asks the issuer, and prolongs the lease | the lock runs out, the token is lost |
-//! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out |
-//! | `Yielding` | looks at what another has stored, after the lease was lost | nothing is changed |
+//! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out and the token is lost |
+//! | `Yielding` | looks at what another has stored, as the lease may be lost | the lock, if it is held, runs out |
 //! | `Unlocking` | lets the lock go | the lock runs out |
 //! | `Pausing` | waits for the holder of the lock | nothing is changed |
 //! | `Asking(Alone)` | asks the issuer without the lock | nothing is changed |
@@ -72,7 +72,9 @@ pub(super) enum Lease {
 pub(super) enum Event<T, E> {
     Loaded(Found<T>),
     Locked(bool),
-    Asked(Answer<T, E>),
+    /// The issuer has answered. [`Lease::Held`] if the lock is this fetch's without doubt: it has never run out
+    /// since it was taken, and no attempt to prolong it has failed.
+    Asked(Answer<T, E>, Lease),
     Stored(bool),
     Unlocked,
     Paused,
@@ -152,23 +154,29 @@ impl<T: Clone, E> Protocol<T, E> {
                 self.unlock(End::Token(token, Origin::Store))
             }
             (State::LookingAgain, Event::Loaded(_)) => self.ask(Lease::Held),
-            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token))) => {
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::Held)) => {
                 self.to(State::Storing(token.clone()), Step::Store(token))
             }
-            (State::Asking(Lease::Held), Event::Asked(answer)) => {
+            // The lease was lost, and another may have stored a newer token meanwhile. To store this one could
+            // put it over that: an attempt to prolong that comes late takes the lock anew.
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::NotHeld))
+            | (State::Storing(token), Event::Stored(false)) => {
+                self.to(State::Yielding(token), Step::Load)
+            }
+            (State::Asking(Lease::Held), Event::Asked(answer, _)) => {
                 let end = self.outcome(answer);
                 self.unlock(end)
             }
-            (State::Asking(Lease::NotHeld), Event::Asked(answer)) => {
+            (State::Asking(Lease::NotHeld), Event::Asked(answer, _)) => {
                 let end = self.outcome(answer);
                 self.end(end)
             }
-            // The lease was lost, and another may have stored a newer token meanwhile.
-            (State::Storing(token), Event::Stored(false)) => {
-                self.to(State::Yielding(token), Step::Load)
-            }
             (State::Yielding(_), Event::Loaded(Found::Fresh(token))) => {
                 self.end(End::Token(token, Origin::Store))
+            }
+            // Nobody has. If the lock is still this fetch's, another need not wait for its end.
+            (State::Yielding(token), Event::Loaded(_)) => {
+                self.unlock(End::Token(token, Origin::Issuer))
             }
             (State::Storing(token) | State::Yielding(token), _) => {
                 self.end(End::Token(token, Origin::Issuer))
