@@ -1,8 +1,6 @@
 //! Spans, events and metrics. All of it runs the program's own code, so none of it is called under a
 //! lock. Without the features it comes to nothing.
 
-#[cfg(feature = "shared")]
-use std::fmt;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{error::TokenError, fetcher::FetchReason, not_replayed::NotReplayed, token::Token};
@@ -168,12 +166,12 @@ pub(crate) fn shared_token(name: &Name, origin: &'static str) {
 /// A store has failed, and is left alone for a few seconds.
 #[cfg(feature = "shared")]
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
-pub(crate) fn store_failed(name: &Name, operation: &'static str, failure: &dyn fmt::Display) {
+pub(crate) fn store_failed(name: &Name, operation: &'static str, error: &str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
         cache = &**name,
         operation,
-        error = %failure,
+        error,
         "the store of shared tokens fails, the issuer is asked instead"
     );
 }

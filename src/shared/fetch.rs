@@ -21,6 +21,7 @@ use super::{
     store::TokenStore,
 };
 use crate::{
+    client_credentials::Redactor,
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
     observe,
@@ -44,6 +45,8 @@ pub(super) struct Fetch<'a, F, S> {
     /// Who has the lock, if this fetch has it. One name for all fetches of a process would let a late
     /// operation of a fetch that was dropped change what is another's.
     owner: String,
+    /// When the lock was asked for, at last.
+    locked_at: Instant,
 }
 
 /// Where the token lies, and with what it is sealed.
@@ -65,10 +68,10 @@ struct Candidate {
 impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     pub(super) fn start(shared: &'a Shared<F, S>, context: FetchContext) -> Self {
         let (need, began) = (Need::of(&context), Instant::now());
-        Self { shared, need, context, began, owner: unique() }
+        Self { shared, need, context, began, owner: unique(), locked_at: began }
     }
 
-    pub(super) async fn run(self, place: Place<'_>) -> Result<Token, TokenError> {
+    pub(super) async fn run(mut self, place: Place<'_>) -> Result<Token, TokenError> {
         let (mut protocol, mut step) = match self.shared.breaker().is_open(self.began) {
             true => Protocol::start_alone(),
             // Not all processes ask the issuer at once if it is the store that holds them up.
@@ -81,7 +84,8 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
                 Step::Load => self.load(place).await.map_or(Event::StoreFailed, Event::Loaded),
                 Step::Lock => self.lock(place).await.map_or(Event::StoreFailed, Event::Locked),
                 Step::Ask(lease) => {
-                    Event::Asked(self.ask(place, lease, protocol.has_fallback()).await)
+                    let (answer, lease) = self.ask(place, lease, protocol.has_fallback()).await;
+                    Event::Asked(answer, lease)
                 }
                 Step::Store(candidate) => {
                     let stored = self.store(place, candidate).await;
@@ -104,7 +108,8 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     async fn load(&self, place: Place<'_>) -> Option<Found<Candidate>> {
         // What remains may be as of the moment at which the store was asked.
         let asked = self.began.elapsed();
-        let loaded = self.operate("load", self.shared.store.load(place.key)).await?;
+        let load = async { self.shared.store.load(place.key).await };
+        let loaded = self.operate("load", None, load).await?;
         let Some(loaded) = loaded else { return Some(Found::Nothing) };
         let entry = match Entry::read(&loaded.value, place.key, place.seal) {
             Ok(entry) => entry,
@@ -123,18 +128,22 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         Some(self.need.judge(candidate, id, validity, self.began.elapsed()))
     }
 
-    async fn lock(&self, place: Place<'_>) -> Option<bool> {
-        self.operate("lock", self.shared.store.lock(place.key, &self.owner, LEASE)).await
+    async fn lock(&mut self, place: Place<'_>) -> Option<bool> {
+        self.locked_at = Instant::now();
+        let lock = async { self.shared.store.lock(place.key, &self.owner, LEASE).await };
+        self.operate("lock", None, lock).await
     }
 
     async fn store(&self, place: Place<'_>, candidate: Candidate) -> Option<bool> {
         let keep = self.keep(candidate.validity).unwrap_or(SHORTEST_KEPT);
-        let store = self.shared.store.store(place.key, &self.owner, candidate.entry, keep);
-        self.operate("store", store).await
+        let Candidate { token, entry, .. } = candidate;
+        let store = async { self.shared.store.store(place.key, &self.owner, entry, keep).await };
+        self.operate("store", Some(&token), store).await
     }
 
     async fn unlock(&self, place: Place<'_>) -> Option<()> {
-        self.operate("unlock", self.shared.store.unlock(place.key, &self.owner)).await
+        let unlock = async { self.shared.store.unlock(place.key, &self.owner).await };
+        self.operate("unlock", None, unlock).await
     }
 
     async fn ask(
@@ -142,7 +151,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         place: Place<'_>,
         lease: Lease,
         has_fallback: bool,
-    ) -> Answer<Candidate, TokenError> {
+    ) -> (Answer<Candidate, TokenError>, Lease) {
         let elapsed = self.began.elapsed();
         let context = self.context.clone().after(elapsed);
         let left = context.fetch_timeout();
@@ -155,14 +164,15 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
                 Err(_) => Err(TokenError::timed_out(limit)),
             }
         };
-        let outcome = match lease {
+        let (outcome, lease) = match lease {
             Lease::Held => self.prolonging(place, fetch).await,
-            Lease::NotHeld => fetch.await,
+            Lease::NotHeld => (fetch.await, Lease::NotHeld),
         };
-        match outcome {
+        let answer = match outcome {
             Ok(token) => self.answer(place, token, elapsed),
             Err(error) => Answer::Failed(error),
-        }
+        };
+        (answer, lease)
     }
 
     /// `asked` is when the issuer was asked, counted from the start.
@@ -191,18 +201,24 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         }
     }
 
-    /// Prolongs the lease while the fetch is under way.
-    async fn prolonging<T>(&self, place: Place<'_>, fetch: impl Future<Output = T>) -> T {
+    /// Prolongs the lease while the fetch is under way. Returns whether it was held all the time.
+    async fn prolonging<T>(&self, place: Place<'_>, fetch: impl Future<Output = T>) -> (T, Lease) {
         let mut fetch = pin!(fetch);
+        let mut held_until = self.locked_at + LEASE;
         loop {
-            if let Ok(outcome) = timeout(PROLONG_EVERY, fetch.as_mut()).await {
-                return outcome;
+            let outcome = timeout(PROLONG_EVERY, fetch.as_mut()).await;
+            let now = Instant::now();
+            let is_held = now + self.limit() < held_until;
+            match outcome {
+                Ok(outcome) if is_held => return (outcome, Lease::Held),
+                Ok(outcome) => return (outcome, Lease::NotHeld),
+                Err(_) if !is_held => return (fetch.await, Lease::NotHeld),
+                Err(_) => {}
             }
-            // To its end, so that it does not overtake what comes after it. If it fails, the store will say
-            // whether the lock is still there.
+            // To its end, so that it does not overtake what comes after it.
             let mut prolong = pin!(self.prolong(place));
             let mut outcome = None;
-            poll_fn(|cx| {
+            let is_prolonged = poll_fn(|cx| {
                 if outcome.is_none() {
                     if let Poll::Ready(ready) = fetch.as_mut().poll(cx) {
                         outcome = Some(ready);
@@ -211,22 +227,31 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
                 prolong.as_mut().poll(cx)
             })
             .await;
-            if let Some(outcome) = outcome {
-                return outcome;
+            match (outcome, is_prolonged) {
+                (Some(outcome), true) => return (outcome, Lease::Held),
+                (Some(outcome), false) => return (outcome, Lease::NotHeld),
+                (None, true) => held_until = now + LEASE,
+                (None, false) => return (fetch.await, Lease::NotHeld),
             }
         }
     }
 
-    async fn prolong(&self, place: Place<'_>) {
+    /// Whether the lease goes on without a gap.
+    async fn prolong(&self, place: Place<'_>) -> bool {
+        let (asked, limit) = (Instant::now(), self.limit());
         let lock = async { self.shared.store.lock(place.key, &self.owner, LEASE).await };
-        let outcome = guarded(self.limit(), lock).await;
+        let outcome = guarded(limit, lock).await;
         observe::store_operation(self.context.cache(), "prolong", name(&outcome));
+        // A process that stood still may see the outcome long after it.
+        matches!(outcome, Ok(true)) && asked.elapsed() <= limit
     }
 
-    /// `None` if the operation failed. Then the store is left alone for a while.
+    /// `None` if the operation failed. Then the store is left alone for a while. Its error may repeat what was
+    /// `sent`.
     async fn operate<T>(
         &self,
         operation: &'static str,
+        sent: Option<&Token>,
         future: impl Future<Output = Result<T, S::Error>>,
     ) -> Option<T> {
         let outcome = guarded(self.limit(), future).await;
@@ -236,7 +261,10 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
             Err(failure) => {
                 let is_news = self.shared.breaker().failed(Instant::now(), fastrand::f64());
                 if is_news {
-                    observe::store_failed(self.context.cache(), operation, &failure);
+                    let mut redactor = Redactor::default();
+                    redactor.hide(sent.map(Token::expose).unwrap_or_default());
+                    let text = redactor.excerpt(&failure.to_string());
+                    observe::store_failed(self.context.cache(), operation, &text);
                 }
                 None
             }

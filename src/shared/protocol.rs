@@ -9,8 +9,8 @@
 //! | `Locking` | takes the lock | the lock, if it was taken, runs out with its lease |
 //! | `LookingAgain` | loads once more, under the lock | the lock runs out |
 //! | `Asking(Leased)` | asks the issuer, and prolongs the lease | the lock runs out, the token is lost |
-//! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out |
-//! | `Yielding` | looks at what another has stored, after the lease was lost | nothing is changed |
+//! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out and the token is lost |
+//! | `Yielding` | looks at what another has stored, as the lease may be lost | the lock, if it is held, runs out |
 //! | `Unlocking` | lets the lock go | the lock runs out |
 //! | `Pausing` | waits for the holder of the lock | nothing is changed |
 //! | `Asking(Alone)` | asks the issuer without the lock | nothing is changed |
@@ -72,7 +72,9 @@ pub(super) enum Lease {
 pub(super) enum Event<T, E> {
     Loaded(Found<T>),
     Locked(bool),
-    Asked(Answer<T, E>),
+    /// The issuer has answered. [`Lease::Held`] if the lock is this fetch's without doubt: it has never run out
+    /// since it was taken, and no attempt to prolong it has failed.
+    Asked(Answer<T, E>, Lease),
     Stored(bool),
     Unlocked,
     Paused,
@@ -134,7 +136,9 @@ impl<T: Clone, E> Protocol<T, E> {
         self.fallback.is_some()
     }
 
-    /// `elapsed` is counted from the start, and `draw` is drawn from 0 to 1.
+    /// What to do after this. `elapsed` is counted from the start, and `draw` is drawn from 0 to 1.
+    ///
+    /// An event that is no outcome of the last step counts as a store that failed.
     pub(super) fn next(&mut self, event: Event<T, E>, elapsed: Duration, draw: f64) -> Step<T, E> {
         if let Event::Loaded(Found::Due(token)) = &event {
             self.fallback = Some(token.clone());
@@ -152,23 +156,29 @@ impl<T: Clone, E> Protocol<T, E> {
                 self.unlock(End::Token(token, Origin::Store))
             }
             (State::LookingAgain, Event::Loaded(_)) => self.ask(Lease::Held),
-            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token))) => {
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::Held)) => {
                 self.to(State::Storing(token.clone()), Step::Store(token))
             }
-            (State::Asking(Lease::Held), Event::Asked(answer)) => {
+            // The lease was lost, and another may have stored a newer token meanwhile. To store this one could
+            // put it over that: an attempt to prolong that comes late takes the lock anew.
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::NotHeld))
+            | (State::Storing(token), Event::Stored(false)) => {
+                self.to(State::Yielding(token), Step::Load)
+            }
+            (State::Asking(Lease::Held), Event::Asked(answer, _)) => {
                 let end = self.outcome(answer);
                 self.unlock(end)
             }
-            (State::Asking(Lease::NotHeld), Event::Asked(answer)) => {
+            (State::Asking(Lease::NotHeld), Event::Asked(answer, _)) => {
                 let end = self.outcome(answer);
                 self.end(end)
             }
-            // The lease was lost, and another may have stored a newer token meanwhile.
-            (State::Storing(token), Event::Stored(false)) => {
-                self.to(State::Yielding(token), Step::Load)
-            }
             (State::Yielding(_), Event::Loaded(Found::Fresh(token))) => {
                 self.end(End::Token(token, Origin::Store))
+            }
+            // Nobody has. If the lock is still this fetch's, another need not wait for its end.
+            (State::Yielding(token), Event::Loaded(_)) => {
+                self.unlock(End::Token(token, Origin::Issuer))
             }
             (State::Storing(token) | State::Yielding(token), _) => {
                 self.end(End::Token(token, Origin::Issuer))
@@ -230,5 +240,156 @@ impl Origin {
             Self::Store => "store",
             Self::Issuer => "issuer",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Steps = Vec<Step<u8, &'static str>>;
+
+    const FAST: Duration = Duration::ZERO;
+    const LATE: Duration = Duration::from_secs(60);
+
+    /// What is done as these things happen, one after the other.
+    fn steps(events: impl IntoIterator<Item = (Event<u8, &'static str>, Duration)>) -> Steps {
+        let (mut protocol, first) = Protocol::start(Duration::from_secs(5));
+        let rest = events.into_iter().map(|(event, at)| protocol.next(event, at, 1.0));
+        [first].into_iter().chain(rest).collect()
+    }
+
+    fn at_once(events: impl IntoIterator<Item = Event<u8, &'static str>>) -> Steps {
+        steps(events.into_iter().map(|event| (event, FAST)))
+    }
+
+    fn asked(token: u8, lease: Lease) -> Event<u8, &'static str> {
+        Event::Asked(Answer::Lasting(token), lease)
+    }
+
+    fn failed(lease: Lease) -> Event<u8, &'static str> {
+        Event::Asked(Answer::Failed("down"), lease)
+    }
+
+    const NOTHING: Event<u8, &str> = Event::Loaded(Found::Nothing);
+
+    #[test]
+    fn a_good_token_in_the_store_is_the_end() {
+        let found = Event::Loaded(Found::Fresh(1));
+        assert_eq!(at_once([found]), [Step::Load, Step::End(End::Token(1, Origin::Store))]);
+    }
+
+    #[test]
+    fn who_gets_the_lock_looks_again_asks_and_stores() {
+        let events =
+            [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::Held), Event::Stored(true)];
+        let expected = [
+            Step::Load,
+            Step::Lock,
+            Step::Load,
+            Step::Ask(Lease::Held),
+            Step::Store(1),
+            Step::End(End::Token(1, Origin::Issuer)),
+        ];
+        assert_eq!(at_once(events), expected);
+    }
+
+    #[test]
+    fn who_finds_a_token_under_the_lock_lets_go_and_does_not_ask() {
+        let events =
+            [NOTHING, Event::Locked(true), Event::Loaded(Found::Fresh(1)), Event::Unlocked];
+        let expected = [
+            Step::Load,
+            Step::Lock,
+            Step::Load,
+            Step::Unlock,
+            Step::End(End::Token(1, Origin::Store)),
+        ];
+        assert_eq!(at_once(events), expected);
+    }
+
+    #[test]
+    fn pauses_grow_from_50_ms_to_a_second_and_no_further_than_the_end_of_patience() {
+        let (mut protocol, _) = Protocol::<u8, &str>::start(Duration::from_secs(5));
+        let (mut elapsed, mut pauses) = (Duration::ZERO, Vec::new());
+        loop {
+            assert_eq!(protocol.next(NOTHING, elapsed, 1.0), Step::Lock);
+            match protocol.next(Event::Locked(false), elapsed, 1.0) {
+                Step::Pause(pause) => {
+                    elapsed += pause;
+                    pauses.push(pause.as_millis());
+                    assert_eq!(protocol.next(Event::Paused, elapsed, 1.0), Step::Load);
+                }
+                step => {
+                    assert_eq!(step, Step::Ask(Lease::NotHeld));
+                    break;
+                }
+            }
+        }
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000, 450]);
+        assert_eq!(elapsed, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_store_that_fails_before_the_issuer_is_asked_is_not_asked_again() {
+        let way = [NOTHING, Event::Locked(true), NOTHING];
+        for fails in 0..way.len() {
+            let before = way[..fails].iter().cloned();
+            let steps = at_once(before.chain([Event::StoreFailed, asked(1, Lease::NotHeld)]));
+            let end = Step::End(End::Token(1, Origin::Issuer));
+            assert_eq!(steps[fails + 1..], [Step::Ask(Lease::NotHeld), end], "{fails}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_after_the_issuer_has_answered_changes_nothing() {
+        let way = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::Held)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Token(1, Origin::Issuer)));
+
+        let way = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::NotHeld)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Token(1, Origin::Issuer)));
+
+        let way = [NOTHING, Event::Locked(true), NOTHING, failed(Lease::Held)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Failed { error: "down", fallback: None }));
+    }
+
+    #[test]
+    fn an_error_lets_the_lock_go_and_ends_with_what_was_due() {
+        let due = || Event::Loaded(Found::Due(1));
+        let events = [due(), Event::Locked(true), due(), failed(Lease::Held), Event::Unlocked];
+        let steps = at_once(events);
+        assert_eq!(steps[4], Step::Unlock);
+        assert_eq!(steps[5], Step::End(End::Failed { error: "down", fallback: Some(1) }));
+    }
+
+    #[test]
+    fn who_may_have_lost_the_lease_does_not_store_and_prefers_what_another_has_stored() {
+        let before = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::NotHeld)];
+        let newer = before.iter().cloned().chain([Event::Loaded(Found::Fresh(2))]);
+        let steps = at_once(newer);
+        assert_eq!(steps[4..], [Step::Load, Step::End(End::Token(2, Origin::Store))]);
+
+        let none = before.iter().cloned().chain([NOTHING, Event::Unlocked]);
+        let steps = at_once(none);
+        assert_eq!(
+            steps[4..],
+            [Step::Load, Step::Unlock, Step::End(End::Token(1, Origin::Issuer))]
+        );
+    }
+
+    #[test]
+    fn a_lock_that_is_never_free_is_not_waited_for_without_end() {
+        let steps = steps([
+            (NOTHING, LATE),
+            (Event::Locked(false), LATE),
+            (asked(1, Lease::NotHeld), LATE),
+        ]);
+        assert_eq!(
+            steps[2..],
+            [Step::Ask(Lease::NotHeld), Step::End(End::Token(1, Origin::Issuer))]
+        );
     }
 }

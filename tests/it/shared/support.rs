@@ -1,5 +1,6 @@
 //! A fleet of caches that share a store, and one issuer.
 
+use tokio::time::Instant;
 use tower_bearer::{Shared, TokenCache, TokenStore, testing::MemoryStore};
 
 use crate::support::Issuer;
@@ -7,15 +8,20 @@ use crate::support::Issuer;
 pub struct Fleet<S = MemoryStore> {
     pub issuer: Issuer,
     pub store: S,
+    pub began: Instant,
 }
 
 impl Fleet {
     pub fn of(issuer: Issuer) -> Self {
-        Self { issuer, store: MemoryStore::new() }
+        Self::over(issuer, MemoryStore::new())
     }
 }
 
 impl<S: TokenStore + Clone> Fleet<S> {
+    pub fn over(issuer: Issuer, store: S) -> Self {
+        Self { issuer, store, began: Instant::now() }
+    }
+
     /// A process of its own, as far as the store can tell.
     pub fn replica(&self) -> TokenCache {
         TokenCache::new(self.shared())
