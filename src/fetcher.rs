@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     error::{BoxError, TokenError},
@@ -80,6 +80,18 @@ pub trait TokenFetcher: Send + Sync + 'static {
             ))
         }
     }
+
+    /// Tells the tokens of this fetcher from those of all others: a text of the issuer, the client, the scope,
+    /// and whatever else of the request makes another token of it. [`Shared`](crate::Shared) derives
+    /// from it under which key a token is stored. Processes share a token if this text is the same in all of
+    /// them, so it has neither a secret nor anything that differs between them.
+    ///
+    /// `None`, the default, says that the fetcher cannot tell. Then
+    /// [`Shared::name`](crate::Shared::name) has to.
+    #[cfg(feature = "shared")]
+    fn identity(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<T: TokenFetcher> TokenFetcher for Arc<T> {
@@ -95,6 +107,11 @@ impl<T: TokenFetcher> TokenFetcher for Arc<T> {
     fn revoke(&self, token: Token) -> impl Future<Output = Result<(), TokenError>> + Send {
         T::revoke(self, token)
     }
+
+    #[cfg(feature = "shared")]
+    fn identity(&self) -> Option<String> {
+        T::identity(self)
+    }
 }
 
 /// What a fetch is for.
@@ -103,7 +120,14 @@ impl<T: TokenFetcher> TokenFetcher for Arc<T> {
 pub struct FetchContext {
     reason: FetchReason,
     rejected: Option<Token>,
+    current: Option<(Token, Duration)>,
     claims: Option<Claims>,
+    fetch_timeout: Duration,
+    #[cfg_attr(
+        not(feature = "shared"),
+        expect(dead_code, reason = "only metrics of a store name it")
+    )]
+    cache: Arc<str>,
     behind: FetchesBehind,
 }
 
@@ -119,6 +143,24 @@ impl FetchContext {
         self.rejected.as_ref()
     }
 
+    /// The token that the cache has now, unless that has expired. Callers use it while this fetch is under way,
+    /// unless it is the [rejected](Self::rejected) one.
+    pub fn current(&self) -> Option<&Token> {
+        self.current.as_ref().map(|(token, _)| token)
+    }
+
+    /// How much longer the [current](Self::current) token is good, counted from the start of this
+    /// fetch. [`Duration::MAX`] if it does not expire.
+    pub fn current_expires_in(&self) -> Option<Duration> {
+        self.current.as_ref().map(|(_, expires_in)| *expires_in)
+    }
+
+    /// How long the cache waits for this fetch, counted from its start, and then drops it
+    /// ([`TokenCacheBuilder::fetch_timeout`](crate::TokenCacheBuilder::fetch_timeout)).
+    pub fn fetch_timeout(&self) -> Duration {
+        self.fetch_timeout
+    }
+
     /// The claims that an API wants to see in the token, as JSON, where the layer answers challenges
     /// that name some (`BearerAuthLayer::insufficient_claims`). Send them as the parameter `claims`
     /// of the token request (OpenID Connect Core section 5.5).
@@ -130,17 +172,45 @@ impl FetchContext {
 
     pub(crate) fn new(
         reason: FetchReason,
-        rejected: Option<Token>,
-        claims: Option<Claims>,
+        fetch_timeout: Duration,
+        cache: Arc<str>,
         behind: FetchesBehind,
     ) -> Self {
-        Self { reason, rejected, claims, behind }
+        Self { reason, rejected: None, current: None, claims: None, fetch_timeout, cache, behind }
+    }
+
+    pub(crate) fn current_is(mut self, current: Option<(Token, Duration)>) -> Self {
+        self.current = current;
+        self
+    }
+
+    pub(crate) fn rejects(mut self, rejected: Option<Token>, claims: Option<Claims>) -> Self {
+        self.rejected = rejected;
+        self.claims = claims;
+        self
+    }
+
+    /// The same fetch, so much later.
+    #[cfg(feature = "shared")]
+    pub(crate) fn after(mut self, elapsed: Duration) -> Self {
+        self.fetch_timeout = self.fetch_timeout.saturating_sub(elapsed);
+        self.current = self.current.and_then(|(token, expires_in)| match expires_in {
+            Duration::MAX => Some((token, expires_in)),
+            _ => Some((token, expires_in.checked_sub(elapsed)?)),
+        });
+        self
+    }
+
+    /// The name of the cache that waits, for metrics.
+    #[cfg(feature = "shared")]
+    pub(crate) fn cache(&self) -> &Arc<str> {
+        &self.cache
     }
 
     /// For a request that is not part of a fetch.
     #[cfg(feature = "client-credentials")]
     pub(crate) fn of_no_fetch() -> Self {
-        Self::new(FetchReason::Empty, None, None, FetchesBehind::default())
+        Self::new(FetchReason::Empty, Duration::MAX, Arc::from(""), FetchesBehind::default())
     }
 
     /// Marks a token request as part of this fetch.

@@ -45,6 +45,10 @@ mod request_copy;
 mod reqwest_middleware;
 mod service;
 mod settings;
+#[cfg(feature = "shared")]
+mod sha256;
+#[cfg(feature = "shared")]
+mod shared;
 mod source;
 mod step_up;
 mod striped;
@@ -64,6 +68,12 @@ pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;
+#[cfg(all(feature = "shared", unix))]
+pub use crate::shared::FileStore;
+#[cfg(feature = "redis")]
+pub use crate::shared::RedisStore;
+#[cfg(feature = "shared")]
+pub use crate::shared::{Shared, StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{

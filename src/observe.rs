@@ -125,6 +125,57 @@ pub(crate) fn expires_in(name: &Name, remaining: Duration) {
         .set(remaining.as_secs_f64());
 }
 
+/// An operation of a store of shared tokens has ended.
+#[cfg(feature = "shared")]
+#[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+pub(crate) fn store_operation(name: &Name, operation: &'static str, outcome: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "tower_bearer_store_operations_total",
+        "cache" => name.clone(), "operation" => operation, "outcome" => outcome
+    )
+    .increment(1);
+}
+
+/// What lies in a store is no token that can be used.
+#[cfg(feature = "shared")]
+#[cfg_attr(not(any(feature = "tracing", feature = "metrics")), expect(unused_variables))]
+pub(crate) fn store_entry_ignored(name: &Name, reason: &'static str) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(cache = &**name, reason, "what lies in the store is not used");
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "tower_bearer_store_entries_ignored_total", "cache" => name.clone(), "reason" => reason
+    )
+    .increment(1);
+}
+
+/// A token was taken from a store, or got from the issuer.
+#[cfg(feature = "shared")]
+#[cfg_attr(not(any(feature = "tracing", feature = "metrics")), expect(unused_variables))]
+pub(crate) fn shared_token(name: &Name, origin: &'static str) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(cache = &**name, origin, "token shared");
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        "tower_bearer_store_tokens_total", "cache" => name.clone(), "origin" => origin
+    )
+    .increment(1);
+}
+
+/// A store has failed, and is left alone for a few seconds.
+#[cfg(feature = "shared")]
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+pub(crate) fn store_failed(name: &Name, operation: &'static str, error: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        cache = &**name,
+        operation,
+        error,
+        "the store of shared tokens fails, the issuer is asked instead"
+    );
+}
+
 #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
 fn rejection(name: &Name, action: &'static str) {
     #[cfg(feature = "metrics")]

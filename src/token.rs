@@ -206,6 +206,12 @@ impl Token {
         value.get(self.inner.prefix..).unwrap_or_default()
     }
 
+    #[cfg(feature = "shared")]
+    pub(crate) fn prefix(&self) -> &str {
+        let value = self.inner.header.to_str().unwrap_or_default();
+        value.get(..self.inner.prefix).unwrap_or_default()
+    }
+
     #[cfg(test)]
     pub(crate) fn references(&self) -> usize {
         Arc::strong_count(&self.inner)

@@ -14,13 +14,17 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
 use tokio::time::advance;
 use tower::Layer;
-use tower_bearer::{BearerAuthLayer, TokenCache};
+use tower_bearer::{
+    BearerAuthLayer, Shared, StoreEntry, TokenCache, TokenStore,
+    testing::{MemoryStore, StoreFault},
+};
 use tracing::Level;
 use tracing_subscriber::{
     fmt::{MakeWriter, format::FmtSpan},
@@ -269,6 +273,101 @@ async fn what_remains_of_a_token_that_is_kept_fresh_is_measured_though_nobody_as
         assert!((now..now + 61.0).contains(&left), "{left}, and now {now}");
     }
     assert!(issuer.fetches() > 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_of_a_store_ignored_entries_and_origins_of_tokens_are_counted() {
+    let _alone = ALONE.lock().await;
+    let metrics = Metrics::default();
+    let _guard = metrics::set_default_local_recorder(&metrics);
+    let (issuer, store) = (Issuer::of(seconds(300)).latency(seconds(2)), MemoryStore::new());
+    let replica = || {
+        let shared = Shared::new(issuer.clone(), store.clone()).name("orders");
+        TokenCache::builder().name("orders").build(shared)
+    };
+    replica().token().await.unwrap();
+    replica().token().await.unwrap();
+    for (answer, reason) in [
+        (vec![1; 70_000], "too_large"),
+        (vec![9], "version"),
+        (vec![2, 0], "unopened"),
+        (vec![1, 0], "malformed"),
+    ] {
+        store.fault(StoreFault::Answer(answer.into()));
+        replica().token().await.unwrap();
+        let ignored =
+            format!("tower_bearer_store_entries_ignored_total{{cache=orders,reason={reason}}}");
+        assert_eq!(metrics.value(&ignored), 2.0, "{reason}");
+    }
+    store.fault(StoreFault::Error);
+    replica().token().await.unwrap();
+    store.fault(StoreFault::Hang);
+    replica().token().await.unwrap();
+    store.fault(StoreFault::Panic);
+    replica().token().await.unwrap();
+
+    let operations = "tower_bearer_store_operations_total{cache=orders,operation=";
+    for (operation, count) in [
+        ("load,outcome=ok", 2.0 + 1.0 + 4.0 * 2.0),
+        ("lock,outcome=ok", 5.0),
+        ("prolong,outcome=ok", 5.0),
+        ("store,outcome=ok", 5.0),
+        ("load,outcome=error", 1.0),
+        ("load,outcome=timeout", 1.0),
+        ("load,outcome=panic", 1.0),
+    ] {
+        assert_eq!(metrics.value(&format!("{operations}{operation}}}")), count, "{operation}");
+    }
+    let tokens = "tower_bearer_store_tokens_total{cache=orders,origin=";
+    assert_eq!(metrics.value(&format!("{tokens}store}}")), 1.0);
+    assert_eq!(metrics.value(&format!("{tokens}issuer}}")), 8.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_warned_of_once_a_minute() {
+    let _alone = ALONE.lock().await;
+    let (log, _guard) = Log::start();
+    let (issuer, store) = (Issuer::of(seconds(20)), MemoryStore::new());
+    store.fault(StoreFault::Error);
+    let shared = Shared::new(issuer.clone(), store.clone()).name("orders");
+    let cache = TokenCache::builder().name("orders").build(shared);
+    for second in 0..600 {
+        cache.token().await.unwrap();
+        let warned = log.lines("the store of shared tokens fails");
+        assert!(warned <= 1 + second / 60, "{warned} warnings in {second} s");
+        tokio::time::sleep(seconds(1)).await;
+    }
+    let warned = log.lines("the store of shared tokens fails");
+    assert!(warned >= 8, "{warned} warnings in ten minutes");
+    assert_eq!(log.lines("operation=\"load\" error=\"the store is down"), warned, "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_repeats_a_token_in_its_error_has_it_in_no_log() {
+    struct Repeats;
+    impl TokenStore for Repeats {
+        type Error = String;
+        async fn load(&self, _: &str) -> Result<Option<StoreEntry>, String> {
+            Ok(None)
+        }
+        async fn lock(&self, _: &str, _: &str, _: Duration) -> Result<bool, String> {
+            Ok(true)
+        }
+        async fn store(&self, _: &str, _: &str, value: Bytes, _: Duration) -> Result<bool, String> {
+            Err(format!("unknown command with args {}", String::from_utf8_lossy(&value)))
+        }
+        async fn unlock(&self, _: &str, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    let _alone = ALONE.lock().await;
+    let (log, _guard) = Log::start();
+    let issuer = Issuer::of(seconds(20));
+    issuer.lock().number_from(1_234_566);
+    let cache = TokenCache::new(Shared::new(issuer, Repeats).name("orders").unsealed());
+    assert_eq!(cache.token().await.unwrap().expose(), "t1234567");
+    assert_eq!(log.lines("unknown command"), 1, "{}", log.text());
+    assert!(!log.text().contains("t1234567"), "{}", log.text());
 }
 
 /// An exporter of metrics or logs may need a token of its own.

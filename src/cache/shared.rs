@@ -348,8 +348,12 @@ impl Shared {
         }
         let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
         let claims = state.claims.clone().filter(|_| rejected.is_some());
-        let context = FetchContext::new(reason, rejected, claims, behind.clone());
         let timeout = self.policy.fetch_timeout.min(FOREVER);
+        let current = state.usable(began);
+        let current = current.map(|entry| (entry.token.clone(), entry.expires_in(began)));
+        let context = FetchContext::new(reason, timeout, self.name.clone(), behind.clone())
+            .current_is(current)
+            .rejects(rejected, claims);
         let fetcher = self.fetcher.clone();
         let fetch = async move {
             if began.monotonic > now.monotonic {

@@ -299,6 +299,22 @@ where
             }
         }
     }
+
+    /// A hash of the token endpoint or the issuer, the client's id, the grant, the scope, the parameters and the
+    /// headers, and of which token of a response is used. No secret is in it.
+    ///
+    /// `None` if only a secret tells the client, or whom the token is for, from others: an id that is empty or
+    /// is read for each request, [`ClientAuth::header`](crate::ClientAuth::header), an assertion made by others
+    /// as the grant, a `secret_param`, a header that is marked sensitive.
+    #[cfg(feature = "shared")]
+    fn identity(&self) -> Option<String> {
+        let endpoint = self.endpoint_source.identity();
+        let (request, response) = (self.request.identity()?, self.response_options.identity());
+        // A hash, as the endpoint's query and the headers are not to be seen.
+        Some(crate::sha256::sha256_hex(
+            &serde_json::json!([endpoint, request, response]).to_string(),
+        ))
+    }
 }
 
 impl<C> fmt::Debug for ClientCredentials<C> {

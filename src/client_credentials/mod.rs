@@ -17,6 +17,8 @@ mod retry;
 pub use self::auth::{Jwt, JwtAlgorithm};
 #[cfg(feature = "config")]
 pub use self::config::{ClientCredentialsConfig, ClientsConfig};
+#[cfg(feature = "shared")]
+pub(crate) use self::redaction::Redactor;
 pub use self::{
     auth::{Assertion, ClientAuth, Secret},
     builder::ClientCredentialsBuilder,

@@ -85,6 +85,13 @@ impl AuthorizationServer {
         self.issuer.same_token_until_expiry();
     }
 
+    /// Ends all older tokens of a client when it gets a new one. Some issuers do so, and replicas of a service
+    /// that fetch their tokens each for itself end those of the others for ever. A client is known by the id
+    /// that it sends. By default a client may have many tokens at once.
+    pub fn one_token_per_client(&self) {
+        self.issuer.one_token_per_client();
+    }
+
     /// Gives this answer to the next token request. The answers of several calls are given to the
     /// requests in the order of their arrival.
     pub fn answer_next(&self, answer: Answer) {

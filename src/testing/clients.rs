@@ -24,6 +24,15 @@ impl Clients {
     }
 }
 
+/// The id that the request names, with a secret or without.
+pub(super) fn client_id(request: &Received) -> Option<String> {
+    if let Some((id, _)) = presented(request).into_iter().next() {
+        return Some(id);
+    }
+    let parameters = request.form().into_iter().chain(request.query());
+    parameters.filter(|(name, _)| name == "client_id").map(|(_, id)| id).next()
+}
+
 /// The credentials in the first place that has any: `Authorization`, body, query. There are several if they
 /// can be decoded in several ways.
 fn presented(request: &Received) -> Vec<(String, String)> {

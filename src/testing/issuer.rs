@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::testing::{
     answer::Answer,
-    clients::Clients,
+    clients::{Clients, client_id},
     received::Received,
-    tokens::{Reuse, Tokens},
+    tokens::{Older, Reuse, Tokens},
 };
 
 /// The registered clients and the tokens that were issued. Clones share them.
@@ -49,7 +49,8 @@ impl Issuer {
             Some(scope) => format!(r#","scope":"{scope}""#),
             None => String::new(),
         };
-        let (token, remaining) = self.lock().tokens.issue(Instant::now());
+        let client = client_id(request);
+        let (token, remaining) = self.lock().tokens.issue(client, Instant::now());
         let seconds = remaining.as_secs();
         json(
             StatusCode::OK,
@@ -69,6 +70,10 @@ impl Issuer {
 
     pub(super) fn same_token_until_expiry(&self) {
         self.lock().tokens.reuse = Reuse::UntilExpiry;
+    }
+
+    pub(super) fn one_token_per_client(&self) {
+        self.lock().tokens.older = Older::End;
     }
 
     pub(super) fn revoke(&self, access_token: &str) {

@@ -51,10 +51,14 @@ mod clients;
 mod endpoint;
 mod issuer;
 mod loopback;
+#[cfg(feature = "shared")]
+mod memory_store;
 mod protected_api;
 mod received;
 mod tokens;
 
+#[cfg(feature = "shared")]
+pub use self::memory_store::{MemoryStore, StoreFault};
 pub use self::{
     answer::Answer, authorization_server::AuthorizationServer, protected_api::ProtectedApi,
     received::Received,

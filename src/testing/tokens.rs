@@ -9,6 +9,14 @@ pub(super) struct Tokens {
     issued: usize,
     latest: String,
     accepted: HashMap<String, Issued>,
+    pub(super) older: Older,
+}
+
+/// What becomes of a client's older tokens when it gets a new one.
+#[derive(PartialEq)]
+pub(super) enum Older {
+    Stay,
+    End,
 }
 
 #[derive(PartialEq)]
@@ -20,19 +28,25 @@ pub(super) enum Reuse {
 struct Issued {
     at: Instant,
     lifetime: Duration,
+    /// The client's id, if it has sent one.
+    client: Option<String>,
 }
 
 impl Tokens {
-    /// A token and how long it is still good for.
-    pub(super) fn issue(&mut self, now: Instant) -> (String, Duration) {
+    /// A token for this client, and how long it is still good for.
+    pub(super) fn issue(&mut self, client: Option<String>, now: Instant) -> (String, Duration) {
         if self.reuse == Reuse::UntilExpiry {
             if let Some(remaining) = self.remaining(&self.latest, now) {
                 return (self.latest.clone(), remaining);
             }
         }
+        if self.older == Older::End {
+            self.accepted.retain(|_, issued| issued.client != client);
+        }
         self.issued += 1;
         self.latest = format!("at-{}-{:016x}", self.issued, fastrand::u64(..));
-        self.accepted.insert(self.latest.clone(), Issued { at: now, lifetime: self.lifetime });
+        let issued = Issued { at: now, lifetime: self.lifetime, client };
+        self.accepted.insert(self.latest.clone(), issued);
         (self.latest.clone(), self.lifetime)
     }
 
@@ -53,7 +67,7 @@ impl Tokens {
     }
 
     fn remaining(&self, token: &str, now: Instant) -> Option<Duration> {
-        let Issued { at, lifetime } = self.accepted.get(token)?;
+        let Issued { at, lifetime, .. } = self.accepted.get(token)?;
         lifetime.checked_sub(now.duration_since(*at)).filter(|left| !left.is_zero())
     }
 }
@@ -66,6 +80,7 @@ impl Default for Tokens {
             issued: 0,
             latest: String::new(),
             accepted: HashMap::new(),
+            older: Older::Stay,
         }
     }
 }
@@ -81,22 +96,34 @@ mod tests {
         let later = start + Duration::from_secs(100);
         let expired = start + Duration::from_secs(300);
 
-        let (first, _) = tokens.issue(start);
-        assert_eq!(tokens.issue(later), (first.clone(), Duration::from_secs(200)));
-        let (second, remaining) = tokens.issue(expired);
+        let (first, _) = tokens.issue(None, start);
+        assert_eq!(tokens.issue(None, later), (first.clone(), Duration::from_secs(200)));
+        let (second, remaining) = tokens.issue(None, expired);
         assert_ne!(second, first);
         assert_eq!(remaining, Duration::from_secs(300));
 
         tokens.revoke(&second);
-        assert_ne!(tokens.issue(expired).0, second);
+        assert_ne!(tokens.issue(None, expired).0, second);
         assert_eq!(tokens.issued(), 3);
+    }
+
+    #[test]
+    fn a_new_token_ends_the_older_ones_of_its_client_and_of_no_other() {
+        let mut tokens = Tokens { older: Older::End, ..Tokens::default() };
+        let now = Instant::now();
+        let mut issue = |client: &str| tokens.issue(Some(client.to_owned()), now).0;
+        let (first, other, second) = (issue("orders"), issue("billing"), issue("orders"));
+
+        assert!(!tokens.is_active(&first, now));
+        assert!(tokens.is_active(&other, now));
+        assert!(tokens.is_active(&second, now));
     }
 
     #[test]
     fn a_token_is_active_until_its_lifetime_ends_and_not_a_moment_longer() {
         let mut tokens = Tokens { lifetime: Duration::from_millis(1500), ..Tokens::default() };
         let start = Instant::now();
-        let (token, _) = tokens.issue(start);
+        let (token, _) = tokens.issue(None, start);
 
         assert!(tokens.is_active(&token, start + Duration::from_millis(1499)));
         assert!(!tokens.is_active(&token, start + Duration::from_millis(1500)));

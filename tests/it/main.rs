@@ -10,6 +10,7 @@ mod rejection;
 mod replay;
 mod scenarios;
 mod secrets;
+mod shared;
 mod simulation;
 mod stacks;
 mod support;

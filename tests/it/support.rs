@@ -110,6 +110,8 @@ pub struct IssuerState {
     pub latency: Duration,
     pub trouble: Option<Trouble>,
     pub same_token: bool,
+    /// A new token ends all older ones.
+    pub one_token: bool,
     pub reasons: Vec<FetchReason>,
     pub rejected: Vec<String>,
     pub claims: Vec<Option<String>>,
@@ -251,6 +253,10 @@ impl TokenFetcher for Issuer {
                 state.states(&token, began, left);
                 return Ok(Token::bearer(&token)?.expires_in(left));
             }
+        }
+        if state.one_token {
+            let older = (1..=state.issued).map(|n| format!("t{n}"));
+            state.revoked = older.collect();
         }
         state.issued += 1;
         let token = state.token(state.issued);

@@ -39,6 +39,16 @@ impl Assertion {
         matches!(self.source, Source::External(_))
     }
 
+    /// What it says of whom. `None` if others sign it, since then only they know.
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> Option<serde_json::Value> {
+        match &self.source {
+            Source::External(_) => None,
+            #[cfg(feature = "jwt")]
+            Source::Signed(jwt) => Some(jwt.identity()),
+        }
+    }
+
     /// Sends it as this parameter.
     ///
     /// Whose assertion it is and for whom is not looked at: that is the issuer's matter, and `iss`

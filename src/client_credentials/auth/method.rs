@@ -37,6 +37,20 @@ impl AuthMethod {
         }
     }
 
+    /// Whether what it sends may name another client than the client's id does.
+    #[cfg(feature = "shared")]
+    pub(crate) fn names_client_itself(&self) -> bool {
+        match self {
+            Self::Header(_) => true,
+            Self::Basic(_)
+            | Self::BasicUnencoded(_)
+            | Self::Post(_)
+            | Self::LegacyQuery(_)
+            | Self::Assertion { .. }
+            | Self::None => false,
+        }
+    }
+
     /// Whether it is one of these, by the names that metadata has for them (RFC 8414 section 2). A
     /// method without a name counts as one of them.
     pub(super) fn is_any_of(&self, methods: &[&str]) -> bool {

@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "shared")]
+use secrecy::SecretSlice;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -124,6 +126,26 @@ impl Secret {
         }
     }
 
+    /// The bytes of a key: the text, or the content of a file as it is.
+    #[cfg(feature = "shared")]
+    pub(crate) async fn read_key(&self) -> Result<SecretSlice<u8>, TokenError> {
+        match &self.source {
+            Source::Fixed(text) => Ok(key_bytes(text)),
+            Source::Closure(read) => read().await.map(|text| key_bytes(&text)),
+            Source::File(path) => {
+                let at = path.clone();
+                let read = tokio::task::spawn_blocking(move || read_regular_file(&at)).await;
+                read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
+                    let message = format!(
+                        "no sealing key can be read from the file `{}`, check that it is there",
+                        path.display()
+                    );
+                    TokenError::config(message).with_source(error)
+                })
+            }
+        }
+    }
+
     /// Both are read in the same place.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {
@@ -135,15 +157,7 @@ impl Secret {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, BoxError> {
-    let metadata = fs::metadata(path)?;
-    // Not even opened: a pipe would wait for someone to write to it.
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        let message = format!(
-            "`{}` is no regular file of at most 64 KiB, name the file that holds just the secret",
-            path.display()
-        );
-        return Err(TokenError::config(message).into());
-    }
+    check_file(path)?;
     let text = SecretString::from(fs::read_to_string(path)?);
     let text = text.expose_secret();
     // Some editors begin a file with a byte order mark.
@@ -151,6 +165,30 @@ fn read_file(path: &Path) -> Result<SecretString, BoxError> {
         "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty").into()),
         trimmed => Ok(trimmed.into()),
     }
+}
+
+#[cfg(feature = "shared")]
+fn read_regular_file(path: &Path) -> Result<SecretSlice<u8>, BoxError> {
+    check_file(path)?;
+    Ok(fs::read(path)?.into())
+}
+
+/// Not even opened: a pipe would wait for someone to write to it.
+fn check_file(path: &Path) -> Result<(), BoxError> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        let message = format!(
+            "`{}` is no regular file of at most 64 KiB, name the file that holds just the secret",
+            path.display()
+        );
+        return Err(TokenError::config(message).into());
+    }
+    Ok(())
+}
+
+#[cfg(feature = "shared")]
+fn key_bytes(text: &SecretString) -> SecretSlice<u8> {
+    text.expose_secret().as_bytes().to_vec().into()
 }
 
 fn unread(place: &str, error: impl Into<BoxError>) -> TokenError {

@@ -24,6 +24,20 @@ impl EndpointSource {
         }
     }
 
+    /// What tells it from others, however it was found.
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        match self {
+            Self::Fixed { endpoint, .. } => {
+                let url = &endpoint.url;
+                serde_json::json!({ "endpoint": [url.origin(), url.path(), url.query()] })
+            }
+            Self::Discovered(discovered) => {
+                serde_json::json!({ "issuer": discovered.discovery().issuer().identifier() })
+            }
+        }
+    }
+
     /// A token request is sent there, and its outcome is not known yet.
     pub(crate) fn mark_stale(&self) {
         match self {

@@ -4,4 +4,5 @@
 mod decoded_text;
 mod redactor;
 
-pub(super) use self::redactor::{REDACTED, Redactor, causes};
+pub(crate) use self::redactor::Redactor;
+pub(super) use self::redactor::{REDACTED, causes};

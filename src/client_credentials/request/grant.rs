@@ -75,6 +75,20 @@ impl Grant {
         matches!(self, Self::JwtBearer(_) | Self::TokenExchange { .. })
     }
 
+    /// What tells whom the token is for. `None` if only a secret tells.
+    #[cfg(feature = "shared")]
+    pub(super) fn identity(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::ClientCredentials => Some(serde_json::json!("client_credentials")),
+            Self::Password { username, .. } => Some(serde_json::json!({ "username": username })),
+            Self::JwtBearer(assertion) => {
+                Some(serde_json::json!({ "assertion": assertion.identity()? }))
+            }
+            // The subject is told by its token alone.
+            Self::TokenExchange { .. } => None,
+        }
+    }
+
     /// Adds what goes along with `grant_type`.
     pub(super) fn apply<'a>(
         &'a self,

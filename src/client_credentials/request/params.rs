@@ -72,6 +72,16 @@ impl Params {
         })
     }
 
+    /// All of them. `None` if one is a secret, for it may tell whom the token is for.
+    #[cfg(feature = "shared")]
+    pub(super) fn identity(&self) -> Option<Vec<(&str, &str)>> {
+        let plain = self.all().map(|(name, value)| match value {
+            Value::Plain(value) => Some((&**name, &**value)),
+            Value::Secret(_) => None,
+        });
+        plain.collect()
+    }
+
     pub(super) fn apply<'a>(
         &'a self,
         context: RequestContext<'a>,

@@ -160,6 +160,34 @@ impl TokenRequest {
         suspects
     }
 
+    /// What tells whose token is asked for, and which. `None` if only a secret tells.
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> Option<serde_json::Value> {
+        let client_id = self.client_id.fixed().filter(|id| !id.is_empty())?;
+        if self.auth.method().names_client_itself()
+            || self.headers.values().any(HeaderValue::is_sensitive)
+        {
+            return None;
+        }
+        let mut headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        headers.sort_unstable();
+        let grant_type = match &self.grant_type {
+            GrantType::Registered => Some(self.grant.grant_type()),
+            GrantType::Custom(grant_type) => Some(&**grant_type),
+            GrantType::Omitted => None,
+        };
+        Some(serde_json::json!({
+            "client_id": client_id,
+            "grant": self.grant.identity()?,
+            "grant_type": grant_type,
+            "scope": self.scope,
+            "scope_separator": self.scope_separator,
+            "params": self.params.identity()?,
+            "headers": headers,
+        }))
+    }
+
     pub(crate) fn prepare(
         &self,
         endpoint: &ResolvedEndpoint,

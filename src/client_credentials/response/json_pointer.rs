@@ -33,6 +33,11 @@ impl JsonPointer {
         Ok(Self { tokens: tokens.map(|t| t.replace("~1", "/").replace("~0", "~")).collect() })
     }
 
+    #[cfg(feature = "shared")]
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
     /// A member of the document.
     pub(super) fn to_member(name: &str) -> Self {
         Self { tokens: vec![name.to_owned()] }

@@ -48,6 +48,13 @@ impl ResponseOptions {
             || self.zero_expires_in != ZeroExpiresIn::Expired
     }
 
+    /// What tells which token of a response is used, and how it is sent.
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        let access_token = self.access_token.as_ref().map(JsonPointer::tokens);
+        serde_json::json!({ "access_token": access_token, "prefix": self.prefix })
+    }
+
     /// The options for error responses: only the place of a token, which must not be shown.
     pub(super) fn for_error_responses(&self) -> Self {
         let access_token = self.access_token.clone().filter(|pointer| !pointer.is_root());

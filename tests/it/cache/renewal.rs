@@ -428,3 +428,89 @@ async fn dropping_the_last_clone_ends_a_running_fetch() {
     settle().await;
     assert_eq!(issuer.lock().in_flight, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fetcher_is_told_the_current_token_what_remains_of_it_and_its_own_time() {
+    let contexts = Arc::new(Mutex::new(Vec::new()));
+    let fetcher = fetch_fn({
+        let contexts = contexts.clone();
+        move |context| {
+            let mut contexts = contexts.lock().unwrap();
+            contexts.push(context);
+            let token = Token::bearer(&format!("t{}", contexts.len()));
+            async move { token.map(|token| token.expires_in(seconds(300))) }
+        }
+    });
+    let cache = TokenCache::builder().fetch_timeout(seconds(7)).build(fetcher);
+    token(&cache).await;
+    // Renewed by a caller who waits, rejected, and expired.
+    advance(seconds(275)).await;
+    token(&cache).await;
+    advance(seconds(100)).await;
+    cache.reject(&cache.peek().unwrap());
+    token(&cache).await;
+    advance(seconds(300)).await;
+    token(&cache).await;
+
+    let told: Vec<_> = contexts
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|context| {
+            assert_eq!(context.fetch_timeout(), seconds(7));
+            let current = context.current().map(|token| token.expose().to_owned());
+            (context.reason(), current, context.current_expires_in())
+        })
+        .collect();
+    let current = |token: &str, left| (Some(token.to_owned()), Some(seconds(left)));
+    let expected = [
+        (FetchReason::Empty, (None, None)),
+        (FetchReason::Expired, current("t1", 25)),
+        (FetchReason::Rejected, current("t2", 200)),
+        (FetchReason::Expired, (None, None)),
+    ];
+    assert_eq!(told, expected.map(|(reason, (token, left))| (reason, token, left)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetcher_is_told_that_the_current_token_does_not_expire() {
+    let contexts = Arc::new(Mutex::new(Vec::new()));
+    let fetcher = fetch_fn({
+        let contexts = contexts.clone();
+        move |context| {
+            contexts.lock().unwrap().push(context);
+            async { Token::bearer("abc").map(|token| token.expires_in(Duration::MAX)) }
+        }
+    });
+    let cache = TokenCache::new(fetcher);
+    token(&cache).await;
+    cache.reject(&cache.peek().unwrap());
+    token(&cache).await;
+    assert_eq!(contexts.lock().unwrap()[1].current_expires_in(), Some(Duration::MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_remains_of_the_current_token_counts_from_the_start_of_a_fetch_that_was_put_off() {
+    let contexts = Arc::new(Mutex::new(Vec::new()));
+    let issued = Instant::now();
+    let fetcher = fetch_fn({
+        let contexts = contexts.clone();
+        move |context| {
+            contexts.lock().unwrap().push((context, Instant::now()));
+            // An issuer that hands out the same token to its end.
+            let left = seconds(5).saturating_sub(issued.elapsed());
+            async move { Token::bearer("abc").map(|token| token.expires_in(left)) }
+        }
+    });
+    let cache = TokenCache::new(fetcher);
+    while issued.elapsed() < seconds(5) {
+        token(&cache).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (context, started) in contexts.lock().unwrap().iter() {
+        if let Some(left) = context.current_expires_in() {
+            let ends = *started - issued + left;
+            assert!(ends.abs_diff(seconds(5)) <= Duration::from_millis(2), "{ends:?}");
+        }
+    }
+}

@@ -9,11 +9,11 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 use tower_bearer::{
     BearerAuth, BearerAuthLayer, ClientAuth, ClientCredentials, ClientCredentialsBuilder,
-    NotReplayed, TokenError,
-    testing::{Answer, AuthorizationServer, ProtectedApi},
+    NotReplayed, Shared, TokenCache, TokenError,
+    testing::{Answer, AuthorizationServer, MemoryStore, ProtectedApi},
 };
 
 use crate::support::{Body, Boxed, Issuer, channel, seconds, send};
@@ -227,4 +227,53 @@ async fn a_refusal_while_the_body_is_being_sent_cuts_it_off_and_all_of_it_is_sen
         assert_eq!(read_until(&mut first, "0\r\n\r\n").await, "");
     });
     assert_eq!(response.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn processes_that_share_a_token_live_with_an_issuer_that_keeps_one_per_client() {
+    let world = World::new().await;
+    world.issuer.one_token_per_client();
+    let store = MemoryStore::new();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let credentials = world.credentials("s3cr3t").build().unwrap();
+            let tokens = TokenCache::new(Shared::new(credentials, store.clone()));
+            BearerAuthLayer::new(tokens).layer(http())
+        })
+        .collect();
+
+    for token_requests in [1, 2] {
+        let mut under_way = tokio::task::JoinSet::new();
+        for client in clients.iter().cycle().take(80) {
+            under_way.spawn(client.clone().oneshot(world.post()));
+        }
+        for response in under_way.join_all().await {
+            assert_eq!(response.unwrap().status(), StatusCode::OK);
+        }
+        assert_eq!(world.issuer.requests().len(), token_requests);
+        world.issuer.revoke_all();
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_can_keep_one_token_per_client() {
+    let world = World::new().await;
+    world.issuer.client("other", "s3cr3t");
+    world.issuer.one_token_per_client();
+    let mut first = client(world.credentials("s3cr3t"));
+    let mut second = client(world.credentials("s3cr3t"));
+    let other =
+        ClientCredentials::builder(http(), world.issuer.token_endpoint(), "other", "s3cr3t");
+    let mut other = client(other);
+    // Each of the two ends the token of the other one, and has its own request sent once more.
+    for seen in [1, 2, 3, 5, 7, 8] {
+        let client = match seen {
+            1 | 5 => &mut first,
+            2 | 7 => &mut second,
+            _ => &mut other,
+        };
+        let response = send(client, world.post()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(world.api.requests().len(), seen);
+    }
 }

@@ -161,6 +161,11 @@ impl Jwt {
         &self.key
     }
 
+    #[cfg(feature = "shared")]
+    pub(super) fn identity(&self) -> Value {
+        Value::Object(self.claims.clone())
+    }
+
     pub(super) fn registered_names(&self) -> &'static [&'static str] {
         match self.algorithm {
             JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512 => {

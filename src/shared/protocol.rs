@@ -1,0 +1,395 @@
+//! In which order one fetch goes to the store and to the issuer. No I/O and no clock: what has happened comes
+//! in, and what to do next goes out.
+//!
+//! The states, and where a process that dies there leaves the others:
+//!
+//! | State | It does | If the process dies |
+//! | --- | --- | --- |
+//! | `Looking` | loads the entry | nothing is changed |
+//! | `Locking` | takes the lock | the lock, if it was taken, runs out with its lease |
+//! | `LookingAgain` | loads once more, under the lock | the lock runs out |
+//! | `Asking(Leased)` | asks the issuer, and prolongs the lease | the lock runs out, the token is lost |
+//! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out and the token is lost |
+//! | `Yielding` | looks at what another has stored, as the lease may be lost | the lock, if it is held, runs out |
+//! | `Unlocking` | lets the lock go | the lock runs out |
+//! | `Pausing` | waits for the holder of the lock | nothing is changed |
+//! | `Asking(Alone)` | asks the issuer without the lock | nothing is changed |
+//!
+//! The issuer is asked at most once. The store is left alone from the first of its operations that fails.
+
+use std::{mem, time::Duration};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One fetch. `T` is a token and `E` the error of a failed fetch.
+#[derive(Clone, Debug)]
+pub(super) struct Protocol<T, E> {
+    state: State<T, E>,
+    /// A token from the store that is usable, but due to be replaced.
+    fallback: Option<T>,
+    /// Since the start, until when others are waited for.
+    give_up: Duration,
+    pauses: u32,
+}
+
+#[derive(Clone, Debug)]
+enum State<T, E> {
+    Looking,
+    Locking,
+    LookingAgain,
+    Asking(Lease),
+    Storing(T),
+    Yielding(T),
+    Unlocking(End<T, E>),
+    Pausing,
+    Ended,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step<T, E> {
+    Load,
+    Lock,
+    /// Ask the issuer.
+    Ask(Lease),
+    Store(T),
+    Unlock,
+    Pause(Duration),
+    End(End<T, E>),
+}
+
+/// Whether the lock is held while the issuer is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lease {
+    /// It is, and the lease is to be prolonged meanwhile.
+    Held,
+    NotHeld,
+}
+
+/// What has come of the last step.
+#[derive(Clone, Debug)]
+pub(super) enum Event<T, E> {
+    Loaded(Found<T>),
+    Locked(bool),
+    /// The issuer has answered. [`Lease::Held`] if the lock is this fetch's without doubt: it has never run out
+    /// since it was taken, and no attempt to prolong it has failed.
+    Asked(Answer<T, E>, Lease),
+    Stored(bool),
+    Unlocked,
+    Paused,
+    /// An operation of the store returned an error, took too long or panicked.
+    StoreFailed,
+}
+
+/// What lies in the store, as one fetch sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found<T> {
+    /// A token to use.
+    Fresh(T),
+    /// A token to use if no other can be had.
+    Due(T),
+    /// No token that is of any use.
+    Nothing,
+}
+
+/// What the issuer gave.
+#[derive(Clone, Debug)]
+pub(super) enum Answer<T, E> {
+    /// A token that others can use as well.
+    Lasting(T),
+    /// A token that has expired by the time that others could use it.
+    Spent(T),
+    Failed(E),
+}
+
+/// The outcome of the fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End<T, E> {
+    Token(T, Origin),
+    Failed { error: E, fallback: Option<T> },
+}
+
+/// Where a token comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Store,
+    Issuer,
+}
+
+impl<T: Clone, E> Protocol<T, E> {
+    /// Others are waited for until `give_up`, which is counted from the start.
+    pub(super) fn start(give_up: Duration) -> (Self, Step<T, E>) {
+        let protocol = Self { state: State::Looking, fallback: None, give_up, pauses: 0 };
+        (protocol, Step::Load)
+    }
+
+    /// As [`start`](Self::start), while the store is left alone.
+    pub(super) fn start_alone() -> (Self, Step<T, E>) {
+        let (mut protocol, _) = Self::start(Duration::ZERO);
+        let step = protocol.ask(Lease::NotHeld);
+        (protocol, step)
+    }
+
+    /// Whether there is a token to use if the issuer gives none.
+    pub(super) fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
+    /// What to do after this. `elapsed` is counted from the start, and `draw` is drawn from 0 to 1.
+    ///
+    /// An event that is no outcome of the last step counts as a store that failed.
+    pub(super) fn next(&mut self, event: Event<T, E>, elapsed: Duration, draw: f64) -> Step<T, E> {
+        if let Event::Loaded(Found::Due(token)) = &event {
+            self.fallback = Some(token.clone());
+        }
+        match (mem::replace(&mut self.state, State::Ended), event) {
+            (State::Looking, Event::Loaded(Found::Fresh(token))) => {
+                self.end(End::Token(token, Origin::Store))
+            }
+            (State::Looking, Event::Loaded(_)) => self.to(State::Locking, Step::Lock),
+            (State::Locking, Event::Locked(true)) => self.to(State::LookingAgain, Step::Load),
+            (State::Locking, Event::Locked(false)) => self.pause(elapsed, draw),
+            (State::Pausing, Event::Paused) => self.to(State::Looking, Step::Load),
+            // Somebody was faster, between the first look and the lock.
+            (State::LookingAgain, Event::Loaded(Found::Fresh(token))) => {
+                self.unlock(End::Token(token, Origin::Store))
+            }
+            (State::LookingAgain, Event::Loaded(_)) => self.ask(Lease::Held),
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::Held)) => {
+                self.to(State::Storing(token.clone()), Step::Store(token))
+            }
+            // The lease was lost, and another may have stored a newer token meanwhile. To store this one could
+            // put it over that: an attempt to prolong that comes late takes the lock anew.
+            (State::Asking(Lease::Held), Event::Asked(Answer::Lasting(token), Lease::NotHeld))
+            | (State::Storing(token), Event::Stored(false)) => {
+                self.to(State::Yielding(token), Step::Load)
+            }
+            (State::Asking(Lease::Held), Event::Asked(answer, _)) => {
+                let end = self.outcome(answer);
+                self.unlock(end)
+            }
+            (State::Asking(Lease::NotHeld), Event::Asked(answer, _)) => {
+                let end = self.outcome(answer);
+                self.end(end)
+            }
+            (State::Yielding(_), Event::Loaded(Found::Fresh(token))) => {
+                self.end(End::Token(token, Origin::Store))
+            }
+            // Nobody has. If the lock is still this fetch's, another need not wait for its end.
+            (State::Yielding(token), Event::Loaded(_)) => {
+                self.unlock(End::Token(token, Origin::Issuer))
+            }
+            (State::Storing(token) | State::Yielding(token), _) => {
+                self.end(End::Token(token, Origin::Issuer))
+            }
+            (State::Unlocking(end), _) => self.end(end),
+            // The store failed.
+            (
+                State::Looking
+                | State::Locking
+                | State::LookingAgain
+                | State::Asking(_)
+                | State::Pausing
+                | State::Ended,
+                _,
+            ) => self.ask(Lease::NotHeld),
+        }
+    }
+
+    fn to(&mut self, state: State<T, E>, step: Step<T, E>) -> Step<T, E> {
+        self.state = state;
+        step
+    }
+
+    fn ask(&mut self, lease: Lease) -> Step<T, E> {
+        self.to(State::Asking(lease), Step::Ask(lease))
+    }
+
+    /// Another has the lock.
+    fn pause(&mut self, elapsed: Duration, draw: f64) -> Step<T, E> {
+        let left = self.give_up.saturating_sub(elapsed);
+        if left.is_zero() {
+            return self.ask(Lease::NotHeld);
+        }
+        let longest = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16)).min(LONGEST_PAUSE);
+        self.pauses += 1;
+        let pause = longest.mul_f64(0.5 + draw.clamp(0.0, 1.0) / 2.0);
+        self.to(State::Pausing, Step::Pause(pause.min(left)))
+    }
+
+    fn outcome(&mut self, answer: Answer<T, E>) -> End<T, E> {
+        match answer {
+            Answer::Lasting(token) | Answer::Spent(token) => End::Token(token, Origin::Issuer),
+            Answer::Failed(error) => End::Failed { error, fallback: self.fallback.take() },
+        }
+    }
+
+    fn unlock(&mut self, end: End<T, E>) -> Step<T, E> {
+        self.to(State::Unlocking(end), Step::Unlock)
+    }
+
+    fn end(&mut self, end: End<T, E>) -> Step<T, E> {
+        self.to(State::Ended, Step::End(end))
+    }
+}
+
+impl Origin {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Issuer => "issuer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Steps = Vec<Step<u8, &'static str>>;
+
+    const FAST: Duration = Duration::ZERO;
+    const LATE: Duration = Duration::from_secs(60);
+
+    /// What is done as these things happen, one after the other.
+    fn steps(events: impl IntoIterator<Item = (Event<u8, &'static str>, Duration)>) -> Steps {
+        let (mut protocol, first) = Protocol::start(Duration::from_secs(5));
+        let rest = events.into_iter().map(|(event, at)| protocol.next(event, at, 1.0));
+        [first].into_iter().chain(rest).collect()
+    }
+
+    fn at_once(events: impl IntoIterator<Item = Event<u8, &'static str>>) -> Steps {
+        steps(events.into_iter().map(|event| (event, FAST)))
+    }
+
+    fn asked(token: u8, lease: Lease) -> Event<u8, &'static str> {
+        Event::Asked(Answer::Lasting(token), lease)
+    }
+
+    fn failed(lease: Lease) -> Event<u8, &'static str> {
+        Event::Asked(Answer::Failed("down"), lease)
+    }
+
+    const NOTHING: Event<u8, &str> = Event::Loaded(Found::Nothing);
+
+    #[test]
+    fn a_good_token_in_the_store_is_the_end() {
+        let found = Event::Loaded(Found::Fresh(1));
+        assert_eq!(at_once([found]), [Step::Load, Step::End(End::Token(1, Origin::Store))]);
+    }
+
+    #[test]
+    fn who_gets_the_lock_looks_again_asks_and_stores() {
+        let events =
+            [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::Held), Event::Stored(true)];
+        let expected = [
+            Step::Load,
+            Step::Lock,
+            Step::Load,
+            Step::Ask(Lease::Held),
+            Step::Store(1),
+            Step::End(End::Token(1, Origin::Issuer)),
+        ];
+        assert_eq!(at_once(events), expected);
+    }
+
+    #[test]
+    fn who_finds_a_token_under_the_lock_lets_go_and_does_not_ask() {
+        let events =
+            [NOTHING, Event::Locked(true), Event::Loaded(Found::Fresh(1)), Event::Unlocked];
+        let expected = [
+            Step::Load,
+            Step::Lock,
+            Step::Load,
+            Step::Unlock,
+            Step::End(End::Token(1, Origin::Store)),
+        ];
+        assert_eq!(at_once(events), expected);
+    }
+
+    #[test]
+    fn pauses_grow_from_50_ms_to_a_second_and_no_further_than_the_end_of_patience() {
+        let (mut protocol, _) = Protocol::<u8, &str>::start(Duration::from_secs(5));
+        let (mut elapsed, mut pauses) = (Duration::ZERO, Vec::new());
+        loop {
+            assert_eq!(protocol.next(NOTHING, elapsed, 1.0), Step::Lock);
+            match protocol.next(Event::Locked(false), elapsed, 1.0) {
+                Step::Pause(pause) => {
+                    elapsed += pause;
+                    pauses.push(pause.as_millis());
+                    assert_eq!(protocol.next(Event::Paused, elapsed, 1.0), Step::Load);
+                }
+                step => {
+                    assert_eq!(step, Step::Ask(Lease::NotHeld));
+                    break;
+                }
+            }
+        }
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000, 450]);
+        assert_eq!(elapsed, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_store_that_fails_before_the_issuer_is_asked_is_not_asked_again() {
+        let way = [NOTHING, Event::Locked(true), NOTHING];
+        for fails in 0..way.len() {
+            let before = way[..fails].iter().cloned();
+            let steps = at_once(before.chain([Event::StoreFailed, asked(1, Lease::NotHeld)]));
+            let end = Step::End(End::Token(1, Origin::Issuer));
+            assert_eq!(steps[fails + 1..], [Step::Ask(Lease::NotHeld), end], "{fails}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_after_the_issuer_has_answered_changes_nothing() {
+        let way = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::Held)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Token(1, Origin::Issuer)));
+
+        let way = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::NotHeld)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Token(1, Origin::Issuer)));
+
+        let way = [NOTHING, Event::Locked(true), NOTHING, failed(Lease::Held)];
+        let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
+        assert_eq!(steps[5], Step::End(End::Failed { error: "down", fallback: None }));
+    }
+
+    #[test]
+    fn an_error_lets_the_lock_go_and_ends_with_what_was_due() {
+        let due = || Event::Loaded(Found::Due(1));
+        let events = [due(), Event::Locked(true), due(), failed(Lease::Held), Event::Unlocked];
+        let steps = at_once(events);
+        assert_eq!(steps[4], Step::Unlock);
+        assert_eq!(steps[5], Step::End(End::Failed { error: "down", fallback: Some(1) }));
+    }
+
+    #[test]
+    fn who_may_have_lost_the_lease_does_not_store_and_prefers_what_another_has_stored() {
+        let before = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::NotHeld)];
+        let newer = before.iter().cloned().chain([Event::Loaded(Found::Fresh(2))]);
+        let steps = at_once(newer);
+        assert_eq!(steps[4..], [Step::Load, Step::End(End::Token(2, Origin::Store))]);
+
+        let none = before.iter().cloned().chain([NOTHING, Event::Unlocked]);
+        let steps = at_once(none);
+        assert_eq!(
+            steps[4..],
+            [Step::Load, Step::Unlock, Step::End(End::Token(1, Origin::Issuer))]
+        );
+    }
+
+    #[test]
+    fn a_lock_that_is_never_free_is_not_waited_for_without_end() {
+        let steps = steps([
+            (NOTHING, LATE),
+            (Event::Locked(false), LATE),
+            (asked(1, Lease::NotHeld), LATE),
+        ]);
+        assert_eq!(
+            steps[2..],
+            [Step::Ask(Lease::NotHeld), Step::End(End::Token(1, Origin::Issuer))]
+        );
+    }
+}

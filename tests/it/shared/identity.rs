@@ -1,0 +1,154 @@
+//! Which fetchers share a token.
+
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use tower::Service;
+use tower_bearer::{
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Jwt, JwtAlgorithm, Secret,
+    Shared, Token, TokenCache, TokenFetcher, fetch_fn, testing::MemoryStore,
+};
+
+use super::support::{Fleet, all};
+use crate::support::{Body, Issuer, answer, seconds};
+
+const ENDPOINT: &str = "https://issuer.example/token";
+
+#[derive(Clone)]
+struct Unused;
+
+impl Service<Request<Body>> for Unused {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        std::future::ready(Ok(answer(500)))
+    }
+}
+
+fn builder() -> ClientCredentialsBuilder<Unused> {
+    ClientCredentials::builder(Unused, ENDPOINT, "orders", "s3cr3t")
+}
+
+fn identity(builder: ClientCredentialsBuilder<Unused>) -> Option<String> {
+    builder.build().unwrap().identity()
+}
+
+fn jwt(subject: &str) -> Jwt {
+    let key = include_str!("../../keys/p256.pem");
+    Jwt::new(JwtAlgorithm::ES256, key).claim("sub", subject)
+}
+
+#[test]
+fn whatever_makes_another_token_makes_another_identity() {
+    let header = |value| builder().header(HeaderName::from_static("x-tenant"), value);
+    let at = |url, id: &str| ClientCredentials::builder(Unused, url, id, "s3cr3t");
+    let variants = [
+        builder(),
+        at("https://issuer.example/other", "orders"),
+        at("https://other.example/token", "orders"),
+        at("https://issuer.example:8443/token", "orders"),
+        at("https://issuer.example/token?tenant=a", "orders"),
+        at("https://issuer.example/token?tenant=b", "orders"),
+        at(ENDPOINT, "billing"),
+        ClientCredentials::discover(Unused, "https://issuer.example", "orders", "s3cr3t"),
+        ClientCredentials::discover(Unused, "https://issuer.example/", "orders", "s3cr3t"),
+        builder().scope("a"),
+        builder().scope("a b"),
+        builder().param("audience", "a"),
+        builder().param("audience", "b"),
+        builder().param("audience", "a").param("audience", "b"),
+        builder().param("resource", "https://a.example"),
+        builder().param("tenant", "a"),
+        builder().param("tenanta", "a"),
+        builder().grant_type("urn:example"),
+        builder().no_grant_type(),
+        builder().legacy_password_grant("user", "s3cr3t"),
+        builder().legacy_password_grant("other", "s3cr3t"),
+        builder().jwt_bearer_grant(jwt("user")),
+        builder().jwt_bearer_grant(jwt("other")),
+        builder().token_at("/id_token"),
+        builder().token_prefix("Token "),
+        header(HeaderValue::from_static("a")),
+        header(HeaderValue::from_static("b")),
+    ];
+    let count = variants.len();
+    let identities: HashSet<_> = variants.map(|variant| identity(variant).unwrap()).into();
+    assert_eq!(identities.len(), count);
+}
+
+#[test]
+fn how_a_client_proves_itself_and_what_becomes_of_responses_do_not_matter() {
+    let same = [
+        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::post("new")),
+        ClientCredentials::builder(Unused, ENDPOINT, "orders", Secret::file("/run/secret")),
+        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::assertion(jwt("a"))),
+        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::none()),
+        builder().json_body(),
+        builder().client_id_in_body(),
+        builder().response_limit(1000),
+    ];
+    for (n, same) in same.into_iter().enumerate() {
+        assert_eq!(identity(same), identity(builder()), "{n}");
+    }
+    let original = builder().build().unwrap();
+    assert_eq!(original.derive().build().unwrap().identity(), identity(builder()));
+    assert_ne!(original.derive().scope("b").build().unwrap().identity(), identity(builder()));
+    assert_eq!(Arc::new(original).identity(), identity(builder()));
+}
+
+#[test]
+fn what_only_a_secret_tells_from_others_has_no_identity() {
+    let id = |id: Secret| ClientCredentials::builder(Unused, ENDPOINT, id, "s3cr3t");
+    let auth = |id: &str, auth| ClientCredentials::builder(Unused, ENDPOINT, id, auth);
+    let mut key = HeaderValue::from_static("s3cr3t");
+    key.set_sensitive(true);
+    let variants = [
+        id(Secret::file("/run/id")),
+        id(Secret::from_fn(async || Ok::<_, Infallible>("orders".to_owned()))),
+        auth("", ClientAuth::header("Bearer s3cr3t")),
+        auth("orders", ClientAuth::header("Bearer s3cr3t")),
+        auth("", ClientAuth::none()).jwt_bearer_grant(jwt("a").claim("iss", "b")),
+        builder().jwt_bearer_grant(Assertion::from(Secret::file("/run/assertion"))),
+        builder().secret_param("subject_token", "s3cr3t"),
+        builder().header(HeaderName::from_static("x-key"), key),
+    ];
+    for (n, variant) in variants.into_iter().enumerate() {
+        assert_eq!(identity(variant), None, "{n}");
+    }
+}
+
+#[test]
+fn an_identity_shows_nothing_of_what_it_is_made_of() {
+    let endpoint = "https://issuer.example/token?api_key=s3cr3t";
+    let credentials = ClientCredentials::builder(Unused, endpoint, "orders", "s3cr3t");
+    let identity = identity(credentials).unwrap();
+    assert!(identity.len() == 64 && identity.bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetcher_without_identity_and_name_is_an_error_that_names_the_cure() {
+    let shared = Shared::new(fetch_fn(async |_| Token::bearer("abc")), MemoryStore::new());
+    let error = TokenCache::new(shared).token().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("`Shared::name`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_different_names_share_a_store_and_no_token() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)));
+    let named = |name: &str| TokenCache::new(fleet.shared().name(name));
+    let tokens = all(&[named("a"), named("b"), named("a")]).await;
+    assert_eq!(fleet.issuer.fetches(), 2);
+    assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), 2);
+    let entries = fleet.store.entries();
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|(key, _)| key.starts_with("tower-bearer:") && key.len() == 77));
+}
