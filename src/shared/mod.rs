@@ -72,6 +72,8 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 /// use the same store. [`ClientCredentials`](crate::ClientCredentials) has an identity: the token endpoint or
 /// the issuer, the client's id, the grant, the scope and the parameters. The key in the store is a hash of it.
 ///
+/// A token that is [bound to a key](crate::guide::bound_tokens) is not stored: the others do not have that key.
+///
 /// # Errors
 ///
 /// Of the fetcher inside, as they are. Failures are not shared. Beside these a fetch returns

@@ -11,8 +11,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, Service, service_fn};
 use tower_bearer::{
-    Anonymous, BearerAuthLayer, BoxError, DpopKey, JwtAlgorithm, NotReplayed, Token, TokenCache,
-    TokenError, fetch_fn,
+    Anonymous, BearerAuthLayer, BoxError, DpopKey, JwtAlgorithm, NotReplayed, Shared, Token,
+    TokenCache, TokenError, fetch_fn, testing::MemoryStore,
 };
 
 use super::{Read, assert_unique, token_of};
@@ -397,4 +397,18 @@ async fn the_first_request_waits_for_the_token_and_has_a_proof_all_the_same() {
         respond.send_response(api.answer(HOST, token, proof, String::new()));
     }
     assert_eq!(call.await.unwrap(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_token_is_not_shared_with_processes_that_lack_its_key() {
+    let api = Api::new();
+    let (key, store) = (api.key.clone(), MemoryStore::new());
+    let fetcher = fetch_fn(move |_| {
+        let token = Token::dpop("abc", &key);
+        async move { token.map(|token| token.expires_in(seconds(3600))) }
+    });
+    let tokens = TokenCache::new(Shared::new(fetcher, store.clone()).name("orders"));
+    let mut client = BearerAuthLayer::new(tokens).layer(api.client());
+    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), StatusCode::OK);
+    assert!(store.entries().is_empty());
 }
