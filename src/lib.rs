@@ -18,6 +18,7 @@
 //! [secrets]: crate::guide::secrets
 //! [stack]: crate::guide::stack
 //! [testing]: crate::guide::testing
+//! [without tower]: crate::guide::without_tower
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]

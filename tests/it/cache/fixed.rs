@@ -3,6 +3,7 @@
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, time::advance};
@@ -25,7 +26,15 @@ fn a_fixed_token_needs_no_runtime() {
         panic!("there is something to wait for");
     };
     assert_eq!(token.unwrap().expose(), "t1");
-    assert_eq!(cache.status().expires_in(), Some(std::time::Duration::MAX));
+    assert_eq!(cache.status().expires_in(), Some(Duration::MAX));
+
+    let cache = TokenCache::fixed(fixed().expires_in(Duration::ZERO));
+    let Poll::Ready(token) = pin!(cache.token()).poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        panic!("there is something to wait for");
+    };
+    let error = token.unwrap_err();
+    assert!(error.to_string().contains("a fixed token"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
