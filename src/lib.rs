@@ -38,6 +38,8 @@ mod observe;
 pub mod rejection;
 pub mod replay;
 mod request_copy;
+#[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
+mod reqwest_client;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest_middleware;
 mod service;
@@ -59,6 +61,8 @@ pub use crate::client_credentials::{
 pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "jwt")]
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
+#[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
+pub use crate::reqwest_client::ReqwestClient;
 #[cfg(feature = "token-caches")]
 pub use crate::tokens::TokenCaches;
 pub use crate::{
