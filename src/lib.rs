@@ -27,6 +27,8 @@ mod cache;
 mod challenge;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
+#[cfg(feature = "jwt")]
+mod crypto;
 mod error;
 mod fetcher;
 pub mod future;

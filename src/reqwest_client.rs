@@ -62,16 +62,20 @@ use crate::error::BoxError;
 ///
 /// A `reqwest::Body` is passed on as it is. reqwest can send it once more by itself, if it is not a stream.
 /// Any other body is a stream for reqwest. Its length is sent if the body states it. A body has to be `Sync`.
-#[derive(Clone, Debug, Default)]
+///
+/// `C` is the client, and `B` the body of the requests, which the compiler infers. For another body make another
+/// `ReqwestClient` of a clone of the client. Both then use the same connections.
 #[cfg_attr(docsrs, doc(cfg(any(feature = "reqwest", feature = "reqwest-012"))))]
-pub struct ReqwestClient<C> {
+pub struct ReqwestClient<C, B> {
     client: C,
+    // Without it `client.ready()` could not tell which body is meant.
+    body: PhantomData<fn(B)>,
 }
 
-impl<C> ReqwestClient<C> {
+impl<C, B> ReqwestClient<C, B> {
     /// Sends requests with this client.
     pub fn new(client: C) -> Self {
-        Self { client }
+        Self { client, body: PhantomData }
     }
 }
 
@@ -80,7 +84,7 @@ macro_rules! service {
     ($reqwest:ident, $feature:literal) => {
         #[cfg(feature = $feature)]
         #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
-        impl<B> Service<Request<B>> for ReqwestClient<$reqwest::Client>
+        impl<B> Service<Request<B>> for ReqwestClient<$reqwest::Client, B>
         where
             B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
         {
@@ -110,6 +114,18 @@ macro_rules! service {
 
 service!(reqwest, "reqwest");
 service!(reqwest012, "reqwest-012");
+
+impl<C: Clone, B> Clone for ReqwestClient<C, B> {
+    fn clone(&self) -> Self {
+        Self::new(self.client.clone())
+    }
+}
+
+impl<C: fmt::Debug, B> fmt::Debug for ReqwestClient<C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReqwestClient").field(&self.client).finish()
+    }
+}
 
 /// A body that has the right type already would be a stream once it is wrapped.
 fn as_is_or<B: 'static, T: Default + 'static>(body: B, wrap: impl FnOnce(B) -> T) -> T {

@@ -28,11 +28,11 @@ macro_rules! line {
 
             use super::*;
 
-            fn direct() -> ReqwestClient<Client> {
+            fn direct<B>() -> ReqwestClient<Client, B> {
                 ReqwestClient::new(Client::builder().redirect(Policy::none()).build().unwrap())
             }
 
-            fn following() -> ReqwestClient<Client> {
+            fn following<B>() -> ReqwestClient<Client, B> {
                 ReqwestClient::new(Client::new())
             }
 
