@@ -1,4 +1,4 @@
-//! The future of [`BearerAuth`](crate::BearerAuth).
+//! The futures of the services.
 
 use std::{
     fmt,
@@ -11,6 +11,8 @@ use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+#[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
+pub use crate::reqwest_client::ReqwestFuture;
 use crate::{
     bound::{Bound, NonceAttempt, Objection},
     cache::Source,

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | write the first client | [`getting_started`] |
 //! | use hyper, reqwest, tonic or axum | [`clients`] |
+//! | give tokens to what takes no layer: headers, callbacks, logins | [`without_tower`] |
 //! | combine the layer with redirects, retries, timeouts, limits and buffers | [`stack`] |
 //! | choose what is kept of a request for a second attempt | [`replay`] |
 //! | choose a token for each request: by audience, tenant or scope | [`many_tokens`] |
@@ -33,6 +34,11 @@ pub mod getting_started {}
 ///
 #[doc = include_str!("docs/clients.md")]
 pub mod clients {}
+
+/// `TokenCache` alone: websockets, callbacks, SASL, database passwords.
+///
+#[doc = include_str!("docs/without_tower.md")]
+pub mod without_tower {}
 
 /// The order of the layers, and what another order does.
 ///

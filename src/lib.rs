@@ -19,6 +19,7 @@
 //! [secrets]: crate::guide::secrets
 //! [stack]: crate::guide::stack
 //! [testing]: crate::guide::testing
+//! [without tower]: crate::guide::without_tower
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -28,6 +29,8 @@ mod cache;
 mod challenge;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
+#[cfg(any(feature = "jwt", feature = "shared"))]
+mod crypto;
 #[cfg(feature = "dpop")]
 mod dpop;
 mod error;
@@ -41,6 +44,8 @@ mod observe;
 pub mod rejection;
 pub mod replay;
 mod request_copy;
+#[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
+mod reqwest_client;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest_middleware;
 mod service;
@@ -68,6 +73,8 @@ pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;
+#[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
+pub use crate::reqwest_client::ReqwestClient;
 #[cfg(all(feature = "shared", unix))]
 pub use crate::shared::FileStore;
 #[cfg(feature = "redis")]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ring::digest::{SHA256, digest};
+use crate::crypto::provider::digest::{SHA256, digest};
 
 pub(crate) fn sha256_hex(text: &str) -> String {
     let mut hex = String::new();

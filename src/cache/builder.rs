@@ -122,8 +122,12 @@ impl TokenCacheBuilder {
 
     /// A cache over this fetcher. Nothing is fetched until somebody needs a token.
     pub fn build(self, fetcher: impl TokenFetcher) -> TokenCache {
+        TokenCache::over(self.shared(fetcher))
+    }
+
+    pub(super) fn shared(self, fetcher: impl TokenFetcher) -> Shared {
         let Self { policy, keeps_fresh, wall_clock, name } = self;
-        TokenCache::over(Shared::new(Arc::new(fetcher), policy, keeps_fresh, wall_clock, name))
+        Shared::new(Arc::new(fetcher), policy, keeps_fresh, wall_clock, name)
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Shared {
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
     keeps_fresh: bool,
+    /// There is one token, and never another.
+    is_fixed: bool,
     wall_clock: WallClock,
     name: Name,
 }
@@ -86,7 +88,16 @@ impl Shared {
     ) -> Self {
         let settled = ArcSwapOption::empty();
         let (state, feed) = (Mutex::default(), Feed::default());
-        Self { settled, state, feed, fetcher, policy, keeps_fresh, wall_clock, name }
+        let is_fixed = false;
+        Self { settled, state, feed, fetcher, policy, keeps_fresh, is_fixed, wall_clock, name }
+    }
+
+    /// Has this token, and fetches no other.
+    pub(super) fn fixed(self, token: Token) -> Self {
+        let windows = Windows::fixed(token.lifetime().unwrap_or(Duration::MAX));
+        let entry = Entry::new(token, self.now(), windows);
+        self.lock().current = Some(Arc::new(entry));
+        Self { is_fixed: true, ..self }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -184,6 +195,8 @@ impl Shared {
                 if is_usable && (state.suspect != Some(by) || !flying) {
                     return Replacement::Use(entry.token.clone());
                 }
+            } else if self.is_fixed {
+                return Replacement::Fail(TokenError::fixed());
             } else if state.cooldowns.allows(by, now.monotonic) {
                 self.suspect(&mut state, by, claims, now, &mut news);
             } else if !flying {
@@ -210,7 +223,7 @@ impl Shared {
         let mut news = self.feed.news();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
-        if is_usable && state.cooldowns.allows(by, now.monotonic) {
+        if is_usable && !self.is_fixed && state.cooldowns.allows(by, now.monotonic) {
             self.suspect(&mut state, by, claims, now, &mut news);
         }
     }
@@ -480,7 +493,11 @@ impl Shared {
         Entry::new(token.clone(), began, windows)
     }
 
+    /// Where a fetch can run, if there can be one.
     fn runtime(self: &Arc<Self>) -> Result<Handle, TokenError> {
+        if self.is_fixed {
+            return Err(TokenError::fixed());
+        }
         if FETCHES.try_with(|behind| behind.contains(self.id())).unwrap_or(false) {
             return Err(TokenError::behind_itself());
         }

@@ -3,17 +3,22 @@
 use std::{fmt, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::{
-    digest::{SHA256, digest},
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
-};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use secrecy::ExposeSecret;
 
 use super::nonces::Nonces;
 use crate::{
     client_credentials::{JwtAlgorithm, Secret},
+    crypto::{
+        ecdsa_key,
+        provider::{
+            digest::{SHA256, digest},
+            rand::SystemRandom,
+            signature::{
+                ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, Signature,
+            },
+        },
+    },
     error::TokenError,
 };
 
@@ -99,9 +104,7 @@ impl DpopKey {
     }
 
     fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, TokenError> {
-        let random = SystemRandom::new();
-        let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random);
-        let pair = match p256 {
+        let pair = match ecdsa_key(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8) {
             Ok(pair) => Pair::Es256(Box::new(pair)),
             // OpenSSL leaves out the public key, to check the private one against.
             Err(_) => match Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
@@ -177,7 +180,7 @@ impl Pair {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> ring::signature::Signature {
+    fn sign(&self, message: &[u8]) -> Signature {
         match self {
             Self::Es256(pair) => {
                 pair.sign(&SystemRandom::new(), message).expect("the system has randomness")

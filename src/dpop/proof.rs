@@ -4,14 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderValue, Method};
-use ring::{
-    digest::{SHA256, digest},
-    rand::{SecureRandom, SystemRandom},
-};
 use serde::Serialize;
 
 use super::{key::DpopKey, target_uri::TargetUri};
-use crate::error::TokenError;
+use crate::{
+    crypto::provider::{
+        digest::{SHA256, digest},
+        rand::{SecureRandom, SystemRandom},
+    },
+    error::TokenError,
+};
 
 /// What a proof says (RFC 9449 section 4.2).
 pub(crate) struct Proof<'a> {

@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     client_credentials::Redactor,
+    crypto::provider::rand::{SecureRandom, SystemRandom},
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
     observe,

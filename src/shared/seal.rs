@@ -6,13 +6,16 @@ use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand::{SecureRandom, SystemRandom},
-};
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::{client_credentials::Secret, error::TokenError};
+use crate::{
+    client_credentials::Secret,
+    crypto::provider::{
+        aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+        rand::{SecureRandom, SystemRandom},
+    },
+    error::TokenError,
+};
 
 const KEY_LENGTH: usize = 32;
 

@@ -26,7 +26,8 @@ use tower::{
     util::{BoxCloneService, BoxCloneSyncService},
 };
 use tower_bearer::{
-    BearerAuth, BearerAuthLayer, BoxError, TokenCache, TokenCaches, TokenError, rejection,
+    BearerAuth, BearerAuthLayer, BoxError, ReqwestClient, TokenCache, TokenCaches, TokenError,
+    rejection,
     replay::{Buffered, NoReplay, ReplayBody, TryClone},
 };
 
@@ -99,6 +100,21 @@ async fn hyper_util_with_a_body_that_can_be_cloned_at_times() {
 
 #[tokio::test]
 async fn reqwest_as_a_service() {
+    let http = reqwest::Client::new();
+    called!(layer().layer(ReqwestClient::new(http.clone())), Full::<Bytes>::default());
+    called!(layer().layer(ReqwestClient::new(http.clone())), Empty::<Bytes>::new());
+    called!(
+        layer().buffered(LIMIT, reqwest::Body::wrap).layer(ReqwestClient::new(http.clone())),
+        reqwest::Body::default()
+    );
+    called!(layer().buffered(LIMIT, BodyExt::boxed).layer(ReqwestClient::new(http.clone())), {
+        Full::<Bytes>::default().map_err(BoxError::from).boxed()
+    });
+    called!(layer().layer(Buffer::new(ReqwestClient::new(http), 1)), Full::<Bytes>::default());
+    let http = reqwest012::Client::new();
+    called!(layer().layer(ReqwestClient::new(http)), Full::<Bytes>::default());
+
+    // As it is without the adapter.
     let client = reqwest::Client::new();
     let http = service_fn(move |request: Request<reqwest::Body>| {
         let client = client.clone();
@@ -275,7 +291,8 @@ struct Clients {
     boxed: BearerAuth<Client<HttpConnector, Boxed>, Buffered<fn(ReplayBody<Boxed>) -> Boxed>>,
     streams: BearerAuth<Client<HttpConnector, Incoming>, NoReplay>,
     at_times: BearerAuth<Client<HttpConnector, Boxed>, TryClone<fn(&Boxed) -> Option<Boxed>>>,
-    reqwest: ClientWithMiddleware,
+    reqwest: BearerAuth<ReqwestClient<reqwest::Client, Full<Bytes>>>,
+    middleware: ClientWithMiddleware,
     tonic: HealthClient<
         BearerAuth<Channel, Buffered<fn(ReplayBody<tonic::body::Body>) -> tonic::body::Body>>,
     >,
@@ -301,7 +318,8 @@ async fn the_type_of_a_stored_client_can_be_written_down() {
         boxed: layer().buffered(LIMIT, boxed).layer(http()),
         streams: layer().no_replay().layer(http()),
         at_times: layer().try_clone(clone).layer(http()),
-        reqwest: ClientBuilder::new(reqwest::Client::new()).with(layer()).build(),
+        reqwest: layer().layer(ReqwestClient::new(reqwest::Client::new())),
+        middleware: ClientBuilder::new(reqwest::Client::new()).with(layer()).build(),
         tonic: HealthClient::new(layer().buffered(LIMIT, tonic).layer(channel())),
         axum: layer().buffered(LIMIT, axum).layer(http()),
         erased: BoxCloneSyncService::new(layer().layer(http())),
@@ -310,8 +328,9 @@ async fn the_type_of_a_stored_client_can_be_written_down() {
         layer: layer(),
     };
     stored(&clients);
-    let Clients { hyper, boxed, streams, at_times, reqwest, tonic, .. } = clients.clone();
-    stored(&(hyper, boxed, streams, at_times, reqwest, tonic));
+    let Clients { hyper, boxed, streams, at_times, reqwest, middleware, tonic, .. } =
+        clients.clone();
+    stored(&(hyper, boxed, streams, at_times, reqwest, middleware, tonic));
     let Clients { axum, erased, tokens, tenants, layer, .. } = clients;
     stored(&(axum, erased, tokens, tenants, layer));
 }

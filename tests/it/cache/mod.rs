@@ -1,6 +1,8 @@
 //! The token cache (`src/cache`).
 
+mod attempt;
 mod changes;
+mod fixed;
 mod interleavings;
 mod keep_fresh;
 mod reentry;

@@ -2,18 +2,25 @@
 
 use std::fmt;
 
-use ring::{
-    hmac,
-    rand::SystemRandom,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-        RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
-    },
-};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 
-use crate::error::TokenError;
+use crate::{
+    crypto::{
+        ecdsa_key,
+        provider::{
+            hmac,
+            rand::SystemRandom,
+            signature::{
+                ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+                EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+                RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
+                RsaKeyPair,
+            },
+        },
+        rsa_signature_len,
+    },
+    error::TokenError,
+};
 
 /// How a [`Jwt`](crate::Jwt) is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
 ///
@@ -113,7 +120,7 @@ impl JwtAlgorithm {
             _ => return Err(self.unfit("the key is in the form of another algorithm")),
         };
         let key = key.map_err(|error| self.unfit(error))?;
-        let mut signature = vec![0; key.public().modulus_len()];
+        let mut signature = vec![0; rsa_signature_len(&key)];
         key.sign(padding, &SystemRandom::new(), message, &mut signature)
             .map_err(|error| self.unfit(error))?;
         Ok(signature)
@@ -125,10 +132,9 @@ impl JwtAlgorithm {
         key: &str,
         message: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
-        let random = SystemRandom::new();
-        let key = EcdsaKeyPair::from_pkcs8(curve, &self.pkcs8(key)?, &random)
-            .map_err(|error| self.unfit(error))?;
-        let signature = key.sign(&random, message).map_err(|error| self.unfit(error))?;
+        let key = ecdsa_key(curve, &self.pkcs8(key)?).map_err(|error| self.unfit(error))?;
+        let signature =
+            key.sign(&SystemRandom::new(), message).map_err(|error| self.unfit(error))?;
         Ok(signature.as_ref().to_vec())
     }
 

@@ -8,12 +8,14 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
 
 pub use self::algorithm::JwtAlgorithm;
 use super::{request_context::RequestContext, secret::Secret};
-use crate::error::TokenError;
+use crate::{
+    crypto::provider::rand::{SecureRandom, SystemRandom},
+    error::TokenError,
+};
 
 const LIFETIME: Duration = Duration::from_secs(60);
 const BACKDATE: Duration = Duration::from_secs(5);

@@ -1,0 +1,40 @@
+//! The crypto library: ring, or aws-lc-rs, which has ring's API. Nothing else names either of them.
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+compile_error!(
+    "signing and sealing need a crypto library: beside `jwt`, `dpop` or `shared`, switch on the feature `ring` \
+     of tower-bearer, or `aws-lc-rs`, which can be built for FIPS"
+);
+
+// With both features, the one that somebody may have to use. Who asks for ring can do with the other.
+#[cfg(feature = "aws-lc-rs")]
+pub(crate) use aws_lc_rs as provider;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+pub(crate) use ring as provider;
+
+#[cfg(feature = "jwt")]
+use self::provider::{
+    error::KeyRejected,
+    signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, RsaKeyPair},
+};
+
+// What the two do not have in common.
+
+#[cfg(feature = "jwt")]
+pub(crate) fn ecdsa_key(
+    curve: &'static EcdsaSigningAlgorithm,
+    pkcs8: &[u8],
+) -> Result<EcdsaKeyPair, KeyRejected> {
+    #[cfg(feature = "aws-lc-rs")]
+    return EcdsaKeyPair::from_pkcs8(curve, pkcs8);
+    #[cfg(not(feature = "aws-lc-rs"))]
+    return EcdsaKeyPair::from_pkcs8(curve, pkcs8, &provider::rand::SystemRandom::new());
+}
+
+#[cfg(feature = "jwt")]
+pub(crate) fn rsa_signature_len(key: &RsaKeyPair) -> usize {
+    #[cfg(feature = "aws-lc-rs")]
+    return key.public_modulus_len();
+    #[cfg(not(feature = "aws-lc-rs"))]
+    return key.public().modulus_len();
+}
