@@ -167,12 +167,14 @@ mod tests {
         })]
 
         #[test]
-        fn what_is_normal_stays_as_it_is(path in "(/[a-z.%0-9A-F]{0,6}){0,6}", query in "(\\?[a-z/.]{0,5})?") {
+        fn what_is_normal_stays_as_it_is(
+            path in "(/([a-z.]|%[0-9a-fA-F]{2}){0,6}){0,6}",
+            query in "(\\?[a-z/.]{0,5})?",
+        ) {
             let uri = format!("https://api.example.com{path}{query}");
             let Ok(uri) = uri.parse::<Uri>() else { return Ok(()) };
             let normal = TargetUri::of(&uri).unwrap().to_string();
             prop_assert!(!normal.contains('?'));
-            // An escaped percent sign may come out as the beginning of an escape, and is left alone.
             prop_assert_eq!(htu(&normal), normal);
         }
     }
