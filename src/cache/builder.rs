@@ -87,10 +87,11 @@ impl TokenCacheBuilder {
     /// It starts with the first fetch, so call [`TokenCache::token`] when the program starts. From
     /// then on a task renews the token at the moment when it is due, with the same jitter as a
     /// renewal that a caller starts. A token that was [rejected](TokenCache::reject) is replaced at
-    /// once. After a failure, the first one included, the next attempt comes after a random part of
-    /// 5 seconds, doubling to 30 seconds with each failure, and no sooner than after 1 second;
-    /// `Retry-After` is honoured up to 5 minutes. While a token is still good, neither is longer
-    /// than half of what remains of it, `Retry-After` of up to a minute excepted.
+    /// once, within the limit of fetches that rejections may force. After a failure, the first one
+    /// included, the next attempt comes after a random part of 5 seconds, doubling to 30 seconds with
+    /// each failure, and no sooner than after 1 second; `Retry-After` is honoured up to 5 minutes.
+    /// While a token is still good, neither is longer than half of what remains of it, `Retry-After`
+    /// of up to a minute excepted.
     ///
     /// The task waits at least 1 second after each token, however short it lives, and twice as long
     /// each time, up to 30 seconds, if tokens have expired when they come. A token that does not

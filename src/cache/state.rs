@@ -157,7 +157,7 @@ impl State {
                 (Phase::Spent | Phase::Expired, None) | (Phase::Expired, Some(_)) => {
                     (Duration::ZERO, FetchReason::Expired)
                 }
-                (_, Some(_)) => (Duration::ZERO, FetchReason::Rejected),
+                (_, Some(by)) => (self.cooldowns.wait(by, now.monotonic), FetchReason::Rejected),
                 (Phase::Fresh | Phase::Due, None) => match entry.due_in(now) {
                     Some(due_in) => (due_in, FetchReason::Ahead),
                     None => return Due::Never,

@@ -252,6 +252,29 @@ async fn refusals_of_tokens_that_have_expired_meanwhile_stay_below_the_lid_too()
 }
 
 #[tokio::test(start_paused = true)]
+async fn forced_fetches_that_nobody_waits_for_stay_below_the_lid_too() {
+    let issuer = Issuer::of(seconds(36_000));
+    let forced = Forced::default();
+    let fetcher = Counted { fetcher: issuer.clone(), forced: forced.clone() };
+    let tokens = TokenCache::builder().keep_fresh().build(fetcher);
+    let api = Api::of(&issuer).rejecting_everything();
+    let mut client = BearerAuthLayer::new(tokens).layer(api);
+    // Chance says when the renewal tries again.
+    for _ in 0..20 {
+        send(&mut client, get("https://api.example.com/")).await.unwrap();
+        issuer.trouble(Trouble::Down);
+        for n in 0..600 {
+            send(&mut client, get(&format!("https://h{}.example.com/", n % 100))).await.unwrap();
+            sleep(ms(100)).await;
+        }
+        issuer.trouble(None);
+        sleep(seconds(300)).await;
+    }
+    forced.stays_below_the_lid();
+    assert!(forced.count() > A_MINUTE, "{}", forced.count());
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_fetches_fail_a_refusal_that_forces_none_says_so() {
     let issuer = Issuer::of(seconds(36_000));
     let (tokens, forced) = counted(&issuer);
