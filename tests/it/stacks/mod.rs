@@ -6,6 +6,7 @@ mod reqwest;
 mod reqwest_middleware;
 mod tls;
 mod tonic;
+mod whole_stack;
 
 use bytes::Bytes;
 use http_body_util::Full;

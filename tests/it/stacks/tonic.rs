@@ -1,9 +1,18 @@
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use ::http::uri::PathAndQuery;
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Response, Status, Streaming,
     body::Body,
+    client::Grpc,
+    server::{ClientStreamingService, NamedService, StreamingService},
     service::interceptor::InterceptedService,
     transport::{Channel, Endpoint, Server, server::TcpIncoming},
 };
@@ -14,7 +23,8 @@ use tonic_health::{
     },
     server::HealthReporter,
 };
-use tower::Layer;
+use tonic_prost::ProstCodec;
+use tower::{Layer, Service};
 use tower_bearer::{
     BearerAuth, BearerAuthLayer, ClientCredentials, TokenError, rejection,
     replay::{Buffered, ReplayBody},
@@ -30,6 +40,8 @@ type Authorized = BearerAuth<Channel, Buffered<fn(ReplayBody<Body>) -> Body>>;
 struct Health {
     issuer: Arc<AuthorizationServer>,
     calls: Arc<std::sync::Mutex<Vec<Code>>>,
+    /// The `grpc-timeout` of each call that has one.
+    deadlines: Arc<std::sync::Mutex<Vec<String>>>,
     reporter: HealthReporter,
     channel: Channel,
 }
@@ -38,23 +50,28 @@ impl Health {
     async fn start() -> Self {
         let issuer = Arc::new(AuthorizationServer::start().await.unwrap());
         let calls = Arc::<std::sync::Mutex<Vec<Code>>>::default();
+        let deadlines = Arc::<std::sync::Mutex<Vec<String>>>::default();
         let (reporter, service) = tonic_health::server::health_reporter();
         let check = {
-            let (issuer, calls) = (issuer.clone(), calls.clone());
+            let (issuer, calls, deadlines) = (issuer.clone(), calls.clone(), deadlines.clone());
             move |request: Request<()>| {
                 let token = request.metadata().get("authorization");
                 let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
                 let good = token.is_some_and(|token| issuer.is_active(token));
+                let deadline = request.metadata().get("grpc-timeout");
+                deadlines.lock().unwrap().extend(deadline.map(|d| d.to_str().unwrap().to_owned()));
                 calls.lock().unwrap().push(if good { Code::Ok } else { Code::Unauthenticated });
                 if good { Ok(request) } else { Err(Status::unauthenticated("no token")) }
             }
         };
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("http://{}", incoming.local_addr().unwrap());
-        let service = InterceptedService::new(service, check);
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        let server = Server::builder()
+            .add_service(InterceptedService::new(service, check.clone()))
+            .add_service(InterceptedService::new(Echo, check));
+        tokio::spawn(server.serve_with_incoming(incoming));
         let channel = Endpoint::from_shared(url).unwrap().connect_lazy();
-        Self { issuer, calls, reporter, channel }
+        Self { issuer, calls, deadlines, reporter, channel }
     }
 
     fn layer(&self) -> BearerAuthLayer {
@@ -68,9 +85,82 @@ impl Health {
         HealthClient::new(self.layer().buffered(64 * 1024, wrap).layer(self.channel.clone()))
     }
 
+    /// What is under a generated client, for the calls that the health service does not have.
+    fn grpc(&self) -> Grpc<Authorized> {
+        let wrap: fn(ReplayBody<Body>) -> Body = Body::new;
+        Grpc::new(self.layer().buffered(64 * 1024, wrap).layer(self.channel.clone()))
+    }
+
     fn calls(&self) -> Vec<Code> {
         self.calls.lock().unwrap().clone()
     }
+}
+
+/// A service with a client stream, `Collect`, and one with streams both ways, `Chat`.
+#[derive(Clone)]
+struct Echo;
+
+type Codec = ProstCodec<HealthCheckResponse, HealthCheckRequest>;
+
+impl NamedService for Echo {
+    const NAME: &'static str = "it.Echo";
+}
+
+impl Service<::http::Request<Body>> for Echo {
+    type Response = ::http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: ::http::Request<Body>) -> Self::Future {
+        Box::pin(async move {
+            let mut grpc = tonic::server::Grpc::new(Codec::default());
+            Ok(match request.uri().path() {
+                "/it.Echo/Collect" => grpc.client_streaming(Echo, request).await,
+                _ => grpc.streaming(Echo, request).await,
+            })
+        })
+    }
+}
+
+/// Answers with the number of messages.
+impl ClientStreamingService<HealthCheckRequest> for Echo {
+    type Response = HealthCheckResponse;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Self::Response>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<Streaming<HealthCheckRequest>>) -> Self::Future {
+        let mut messages = request.into_inner();
+        Box::pin(async move {
+            let mut status = 0;
+            while messages.message().await?.is_some() {
+                status += 1;
+            }
+            Ok(Response::new(HealthCheckResponse { status }))
+        })
+    }
+}
+
+/// Answers each message with its length.
+impl StreamingService<HealthCheckRequest> for Echo {
+    type Response = HealthCheckResponse;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<HealthCheckRequest>>) -> Self::Future {
+        let length = |message: HealthCheckRequest| HealthCheckResponse {
+            status: message.service.len() as i32,
+        };
+        ready(Ok(Response::new(Box::pin(
+            request.into_inner().map(move |message| message.map(length)),
+        ))))
+    }
+}
+
+fn message(length: usize) -> HealthCheckRequest {
+    HealthCheckRequest { service: "x".repeat(length) }
 }
 
 fn request() -> HealthCheckRequest {
@@ -165,6 +255,82 @@ async fn a_call_that_is_refused_while_it_streams_is_made_once_more_and_streams_o
     let serving = answer.next().await.unwrap().unwrap().status();
     assert_eq!(serving, health_check_response::ServingStatus::Serving);
     assert_eq!(health.calls()[1..], [Code::Ok, Code::Unauthenticated, Code::Ok]);
+}
+
+#[tokio::test]
+async fn a_client_stream_that_is_refused_is_sent_once_more_from_its_first_message() {
+    let health = Health::start().await;
+    let mut grpc = health.grpc();
+    let path = PathAndQuery::from_static("/it.Echo/Collect");
+    for _ in 0..2 {
+        grpc.ready().await.unwrap();
+        let messages = Request::new(tokio_stream::iter((0..5).map(message)));
+        let codec = ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
+        let answer = grpc.client_streaming(messages, path.clone(), codec).await.unwrap();
+        assert_eq!(answer.into_inner().status, 5);
+        health.issuer.revoke_all();
+    }
+    assert_eq!(health.calls(), [Code::Ok, Code::Unauthenticated, Code::Ok]);
+}
+
+#[tokio::test]
+async fn streams_both_ways_are_begun_once_more_and_go_on_in_turns() {
+    let health = Health::start().await;
+    let mut grpc = health.grpc();
+    let path = PathAndQuery::from_static("/it.Echo/Chat");
+    for _ in 0..2 {
+        grpc.ready().await.unwrap();
+        let (messages, receiver) = tokio::sync::mpsc::channel(1);
+        messages.send(message(1)).await.unwrap();
+        let codec = ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
+        let stream = Request::new(ReceiverStream::new(receiver));
+        let call = grpc.streaming(stream, path.clone(), codec).await;
+        let mut answers = call.unwrap().into_inner();
+        assert_eq!(answers.next().await.unwrap().unwrap().status, 1);
+        // The call goes on without the token that it began with.
+        health.issuer.revoke_all();
+        for length in 2..5 {
+            messages.send(message(length)).await.unwrap();
+            assert_eq!(answers.next().await.unwrap().unwrap().status, length as i32);
+        }
+        drop(messages);
+        assert!(answers.next().await.is_none());
+    }
+    assert_eq!(health.calls(), [Code::Ok, Code::Unauthenticated, Code::Ok]);
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_call_goes_with_each_attempt() {
+    let health = Health::start().await;
+    let mut client = health.client();
+    client.check(request()).await.unwrap();
+    health.issuer.revoke_all();
+    let mut timed = Request::new(request());
+    timed.set_timeout(std::time::Duration::from_secs(30));
+    client.check(timed).await.unwrap();
+    assert_eq!(*health.deadlines.lock().unwrap(), ["30000000u", "30000000u"]);
+}
+
+/// The client of a struct, with its type written out.
+#[tokio::test]
+async fn a_generated_client_is_stored_in_a_struct() {
+    #[derive(Clone)]
+    struct Checks {
+        health: HealthClient<Authorized>,
+    }
+
+    impl Checks {
+        async fn is_serving(&self) -> Result<bool, Status> {
+            // A clone shares the connection and the token.
+            let response = self.health.clone().check(request()).await?.into_inner();
+            Ok(response.status() == health_check_response::ServingStatus::Serving)
+        }
+    }
+
+    let health = Health::start().await;
+    let checks = Checks { health: health.client() };
+    let spawned = tokio::spawn(async move { checks.is_serving().await });
+    assert!(spawned.await.unwrap().unwrap());
 }
 
 #[tokio::test]
