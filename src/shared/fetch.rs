@@ -34,13 +34,14 @@ const PROLONG_EVERY: Duration = Duration::from_secs(1);
 /// How long a token is kept that does not expire, and how long one at most that does.
 const KEEP_FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The shortest time that stores can count.
+const SHORTEST_KEPT: Duration = Duration::from_millis(1);
+
 /// The part of the fetch timeout that the issuer has if there is something to fall back to.
 const FOR_ISSUER: f64 = 0.875;
 
 /// Others are waited for as if the fetch timeout were no longer than this.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
-
-const SHORTEST_KEPT: Duration = Duration::from_millis(1);
 
 /// A fetch under way.
 pub(super) struct Fetch<'a, F, S> {
@@ -309,7 +310,9 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
             End::Failed { error, fallback } => {
                 let now = self.began.elapsed();
                 let usable = fallback.filter(|it| !it.validity.remaining(now).is_zero());
-                (usable.ok_or(error)?, Origin::Store)
+                let Some(candidate) = usable else { return Err(error) };
+                observe::shared_due(self.context.cache(), &error);
+                (candidate, Origin::Store)
             }
         };
         observe::shared_token(self.context.cache(), origin.name());

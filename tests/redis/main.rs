@@ -8,6 +8,7 @@
 
 #[path = "../it/shared/contract.rs"]
 mod contract;
+mod fail_open;
 mod proxy;
 mod server;
 mod store;

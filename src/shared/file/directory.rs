@@ -2,14 +2,12 @@
 
 use std::{
     ffi::CStr,
-    fmt::Write as _,
     fs::{DirBuilder, File},
     io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
-use ring::digest::{SHA256, digest};
 use rustix::{
     fs::{
         AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat,
@@ -19,6 +17,8 @@ use rustix::{
     process::geteuid,
 };
 
+use crate::sha256::sha256_hex;
+
 /// The file whose advisory lock is that of the directory.
 const LOCK: &str = "lock";
 const RECORD: &str = ".token";
@@ -26,11 +26,7 @@ const NEW: &str = ".new";
 
 /// The name of the file of a key. It has no letters that a file system could take for each other.
 pub(super) fn name(key: &str) -> String {
-    let mut name = String::new();
-    for byte in digest(&SHA256, key.as_bytes()).as_ref() {
-        write!(name, "{byte:02x}").expect("a String takes what is written to it");
-    }
-    name + RECORD
+    sha256_hex(key) + RECORD
 }
 
 /// An open directory. What has been checked is what is used, even if another takes its place.
