@@ -10,6 +10,7 @@
 //! | combine the layer with redirects, retries, timeouts, limits and buffers | [`stack`] |
 //! | choose what is kept of a request for a second attempt | [`replay`] |
 //! | choose a token for each request: by audience, tenant or scope | [`many_tokens`] |
+//! | share a token among processes | [`fleet`] |
 //! | use tokens that only their owner can use, or revoke one | [`bound_tokens`] |
 //! | ask a particular issuer for tokens | [`providers`] |
 //! | read the token request from a file or the environment | [`configuration`] |
@@ -21,7 +22,14 @@
 //! | replace a hand-written cache, or `oauth2` | [`migration`] |
 
 #![cfg_attr(
-    not(all(feature = "config", feature = "dpop", feature = "testing", feature = "token-caches")),
+    not(all(
+        feature = "config",
+        feature = "dpop",
+        feature = "redis",
+        feature = "testing",
+        feature = "token-caches",
+        unix
+    )),
     allow(rustdoc::broken_intra_doc_links, reason = "the pages link to items of all features")
 )]
 
@@ -54,6 +62,11 @@ pub mod replay {}
 ///
 #[doc = include_str!("docs/many_tokens.md")]
 pub mod many_tokens {}
+
+/// One token for many processes, through a store that they share.
+///
+#[doc = include_str!("docs/fleet.md")]
+pub mod fleet {}
 
 /// Tokens that are bound to a key or to a certificate, and the revocation of a token.
 ///
