@@ -36,6 +36,10 @@ fuzz:
 interop:
     .ci/run interop
 
+# Runs the tests of the clients that have a package of their own.
+clients:
+    .ci/run clients
+
 # Writes the snapshot of the public API anew.
 api:
     .ci/run api_update
