@@ -4,3 +4,5 @@ pub mod api;
 pub mod jsonrpsee;
 pub mod kube;
 pub mod octocrab;
+pub mod opentelemetry;
+pub mod websocket;

@@ -3,6 +3,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("src/kube.rs", include_str!("../src/kube.rs"), CLIENTS),
     ("src/octocrab.rs", include_str!("../src/octocrab.rs"), CLIENTS),
     ("src/jsonrpsee.rs", include_str!("../src/jsonrpsee.rs"), CLIENTS),
+    ("src/opentelemetry.rs", include_str!("../src/opentelemetry.rs"), CLIENTS),
+    ("src/websocket.rs", include_str!("../src/websocket.rs"), CLIENTS),
 ];
 const CLIENTS: &str = include_str!("../../../src/docs/clients.md");
 const TESTING: &str = include_str!("../../../src/docs/testing.md");

@@ -4,3 +4,5 @@ mod guide;
 mod jsonrpsee;
 mod kube;
 mod octocrab;
+mod opentelemetry;
+mod websocket;
