@@ -5,6 +5,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("src/jsonrpsee.rs", include_str!("../src/jsonrpsee.rs"), CLIENTS),
     ("src/opentelemetry.rs", include_str!("../src/opentelemetry.rs"), CLIENTS),
     ("src/websocket.rs", include_str!("../src/websocket.rs"), CLIENTS),
+    ("tests/wiremock.rs", include_str!("wiremock.rs"), TESTING),
 ];
 const CLIENTS: &str = include_str!("../../../src/docs/clients.md");
 const TESTING: &str = include_str!("../../../src/docs/testing.md");

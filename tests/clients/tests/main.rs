@@ -6,3 +6,4 @@ mod kube;
 mod octocrab;
 mod opentelemetry;
 mod websocket;
+mod wiremock;
