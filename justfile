@@ -40,6 +40,10 @@ interop:
 redis:
     .ci/run redis
 
+# Runs the tests of the clients that have a package of their own.
+clients:
+    .ci/run clients
+
 # Writes the snapshot of the public API anew.
 api:
     .ci/run api_update
