@@ -4,8 +4,8 @@ use std::error::Error;
 
 use tower::{Layer, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Shared, StoreEntry, Token, TokenCache,
-    TokenError,
+    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Shared, StoreEntry, Token,
+    TokenCache, TokenError,
     testing::{MemoryStore, StoreFault},
 };
 

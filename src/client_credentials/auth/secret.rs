@@ -134,7 +134,8 @@ impl Secret {
             Source::Closure(read) => match read().await {
                 Ok(text) => Ok(key_bytes(&text)),
                 Err(error) => {
-                    let message = "no sealing key can be read from its closure, the source says why";
+                    let message =
+                        "no sealing key can be read from its closure, the source says why";
                     Err(error.retold(message.to_owned()).with_source(error))
                 }
             },
