@@ -92,3 +92,29 @@ impl fmt::Debug for Seal {
         f.debug_struct("Seal").field("keys", &self.keys.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(keys: &[[u8; KEY_LENGTH]]) -> Seal {
+        let keys = keys.iter().map(|key| parse(&key.to_vec().into()).unwrap());
+        Seal { keys: keys.collect() }
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_name_opens_for_no_other() {
+        let seal = seal(&[[1; KEY_LENGTH]]);
+        let sealed = seal.seal("orders", b"token".to_vec()).unwrap();
+        assert_eq!(seal.open("orders", &sealed).as_deref(), Some(&b"token"[..]));
+        assert_eq!(seal.open("billing", &sealed), None);
+    }
+
+    #[test]
+    fn the_first_key_seals_and_all_of_them_open() {
+        let (old, new) = ([1; KEY_LENGTH], [2; KEY_LENGTH]);
+        let sealed = seal(&[old, new]).seal("orders", b"token".to_vec()).unwrap();
+        assert!(seal(&[new, old]).open("orders", &sealed).is_some());
+        assert!(seal(&[new]).open("orders", &sealed).is_none());
+    }
+}

@@ -309,6 +309,18 @@ async fn a_token_that_is_due_serves_a_new_replica_while_the_issuer_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_expires_while_the_issuer_is_asked_is_no_fallback() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)));
+    token(&fleet.replica()).await;
+    sleep(seconds(290)).await;
+    fleet.issuer.trouble(Trouble::Hangs);
+    let begun = Instant::now();
+    assert!(fleet.replica().token().await.unwrap_err().is_timeout());
+    // The issuer had nearly all of the fetch timeout, and the token seven seconds.
+    assert!(begun.elapsed() >= seconds(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rejected_token_is_no_fallback() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     let replica = fleet.replica();

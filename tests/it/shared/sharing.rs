@@ -56,9 +56,11 @@ async fn a_revocation_is_one_token_request() {
 async fn an_issuer_that_is_down_is_asked_by_each_replica_and_each_gets_the_error() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.issuer.trouble(Trouble::Refuses);
+    let begun = Instant::now();
     for replica in fleet.replicas(3) {
         assert!(replica.token().await.unwrap_err().is_refused());
     }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "a lock was not let go");
     assert_eq!(fleet.issuer.fetches(), 3);
 }
 
