@@ -39,9 +39,16 @@ pub async fn run(world: Arc<World>, seed: u64, happened: impl Fn(fn(&mut Events)
                 happened(|events| events.bursts += 1);
             }
             2 => {
+                let late = rng.bool();
+                if late {
+                    // It begins when the token is about to be renewed.
+                    let left = between(&mut rng, 500, 2000);
+                    sleep(world.remaining().saturating_sub(left)).await;
+                }
                 // Over before the token expires, so that there is one at any time.
-                let longest = world.remaining().saturating_sub(Duration::from_millis(300));
-                let duration = between(&mut rng, 100, 5000).min(longest);
+                let longest = world.remaining().saturating_sub(Duration::from_millis(150));
+                let duration = between(&mut rng, 100, 5000);
+                let duration = if late { longest } else { duration.min(longest) };
                 let how = if rng.bool() { Issuer::Unavailable } else { Issuer::Cutting };
                 world.issuer(how, duration);
                 sleep(duration).await;
