@@ -44,6 +44,10 @@ redis:
 clients:
     .ci/run clients
 
+# Sends requests while all sorts of things go wrong: `just soak --minutes 2`.
+soak *args:
+    cargo run --locked --release --all-features --example soak -- {{ args }}
+
 # Writes the snapshot of the public API anew.
 api:
     .ci/run api_update

@@ -20,6 +20,7 @@ async fn echo(issuer: &Arc<AuthorizationServer>) -> Result<String, BoxError> {
         while let Ok((stream, _)) = listener.accept().await {
             let issuer = Arc::clone(&issuer);
             tokio::spawn(async move {
+                #[expect(clippy::result_large_err, reason = "the callback of tungstenite is so")]
                 let check = |request: &Request, response| {
                     let value = request.headers().get(AUTHORIZATION);
                     let value = value.and_then(|value| value.to_str().ok());
