@@ -2,13 +2,15 @@
 //! operations that fail or take effect late.
 //!
 //! It runs the protocol itself, and `Need`, which judges what lies in the store. The store, the issuer and what
-//! `fetch.rs` does around the protocol are modelled. There is no clock. Anything may take any time, except that a
-//! process knows a lease for [`Lease::Held`] only if it has not run out, since it counts from before it asked.
+//! `fetch.rs` does around the protocol are modelled. There is no clock, so anything may take any time. Two things
+//! are taken for granted: the store keeps a lock for as long as it was told, and a process knows a lease for
+//! [`Lease::Held`] only if it has not run out, since it counts from before it asked.
 //!
 //! An operation and its answer are one step. In between only this process could tell the difference, and it
 //! does nothing until the answer comes. Loads have no other effect, so one that fails leaves nothing behind.
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     iter,
     time::Duration,
@@ -43,6 +45,7 @@ struct Fleet {
     /// How often a process waits before its patience is at its end.
     waits: usize,
     tokens: Vec<TokenId>,
+    needs: HashMap<Reason, Need>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +96,7 @@ enum Doing {
     Operating(Protocol<Number, IssuerError>, Operation),
     Asking(Protocol<Number, IssuerError>, Lease),
     /// The issuer has answered, and the answer is on its way.
-    Answered(Protocol<Number, IssuerError>, Lease, Answer<Number, IssuerError>),
+    Answered(Protocol<Number, IssuerError>, Answer<Number, IssuerError>),
     Ended(End<Number, IssuerError>),
     /// It was told to wait though its patience was at its end.
     Overdue,
@@ -131,7 +134,10 @@ use Happens::*;
 impl Fleet {
     fn of(size: usize, waits: usize, faults: usize) -> Self {
         let newest = Number::try_from(size + faults + 2).unwrap();
-        Self { size, faults, waits, tokens: (0..=newest).map(|n| token(n).id()).collect() }
+        let tokens = (0..=newest).map(|n| token(n).id()).collect();
+        let reasons = (0..=newest).map(Reason::Rejected).chain([Reason::Empty, Reason::Ahead]);
+        let needs = reasons.map(|reason| (reason, reason.need())).collect();
+        Self { size, faults, waits, tokens, needs }
     }
 
     fn world(&self, reasons: impl IntoIterator<Item = Reason>, entry: Option<Number>) -> World {
@@ -154,7 +160,7 @@ impl Fleet {
         let until = if number == FIRST && world.is_first_due { NEARLY_OVER } else { LIFETIME };
         let validity = Validity { lifetime: LIFETIME, until };
         let id = self.tokens[usize::from(number)];
-        reason.need().judge(number, id, validity, Duration::ZERO)
+        self.needs[&reason].judge(number, id, validity, Duration::ZERO)
     }
 
     /// Tells the process what has come of its last step.
@@ -395,7 +401,7 @@ impl Model for Fleet {
             Issues(n) | Refuses(n) => {
                 world.requests += 1;
                 let replica = &mut world.replicas[n];
-                let Doing::Asking(protocol, lease) = &replica.doing else { return None };
+                let Doing::Asking(protocol, _) = &replica.doing else { return None };
                 let answer = match happens {
                     Refuses(_) => {
                         world.faults += 1;
@@ -407,13 +413,13 @@ impl Model for Fleet {
                     }
                 };
                 replica.has_asked = true;
-                replica.doing = Doing::Answered(protocol.clone(), *lease, answer);
+                replica.doing = Doing::Answered(protocol.clone(), answer);
             }
             Answers(n, lease) => {
                 let replica = &mut world.replicas[n];
                 world.faults += usize::from(replica.is_holder && lease == Lease::NotHeld);
                 replica.is_holder = lease == Lease::Held;
-                let Doing::Answered(_, _, answer) = &replica.doing else { return None };
+                let Doing::Answered(_, answer) = &replica.doing else { return None };
                 let event = Event::Asked(answer.clone(), lease);
                 self.proceed(&mut world, n, event);
             }
