@@ -321,7 +321,6 @@ impl Model for Fleet {
             self.world(all(Empty), None),
             self.world(all(Ahead), Some(FIRST)),
             self.world(newcomer_and(Ahead), Some(FIRST)),
-            self.world(all(Ahead), None),
             self.world(all(Rejected(FIRST)), Some(FIRST)),
             self.world(newcomer_and(Rejected(FIRST)), Some(FIRST)),
         ]
