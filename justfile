@@ -36,6 +36,10 @@ fuzz:
 interop:
     .ci/run interop
 
+# Runs the tests against Redis, and installs it if it is missing.
+redis:
+    .ci/run redis
+
 # Writes the snapshot of the public API anew.
 api:
     .ci/run api_update

@@ -9,6 +9,7 @@
 //! | combine the layer with redirects, retries, timeouts, limits and buffers | [`stack`] |
 //! | choose what is kept of a request for a second attempt | [`replay`] |
 //! | choose a token for each request: by audience, tenant or scope | [`many_tokens`] |
+//! | share a token among processes | [`fleet`] |
 //! | ask a particular issuer for tokens | [`providers`] |
 //! | read the token request from a file or the environment | [`configuration`] |
 //! | authenticate the client, rotate a secret, sign an assertion | [`secrets`] |
@@ -19,7 +20,14 @@
 //! | replace a hand-written cache, or `oauth2` | [`migration`] |
 
 #![cfg_attr(
-    not(all(feature = "config", feature = "jwt", feature = "testing", feature = "token-caches")),
+    not(all(
+        feature = "config",
+        feature = "jwt",
+        feature = "redis",
+        feature = "testing",
+        feature = "token-caches",
+        unix
+    )),
     allow(rustdoc::broken_intra_doc_links, reason = "the pages link to items of all features")
 )]
 
@@ -47,6 +55,11 @@ pub mod replay {}
 ///
 #[doc = include_str!("docs/many_tokens.md")]
 pub mod many_tokens {}
+
+/// One token for many processes, through a store that they share.
+///
+#[doc = include_str!("docs/fleet.md")]
+pub mod fleet {}
 
 /// Issuers by name: what to write for each, and what is sent.
 ///

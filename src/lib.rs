@@ -7,6 +7,7 @@
 //! [caching]: crate::guide::caching
 //! [clients]: crate::guide::clients
 //! [configuration]: crate::guide::configuration
+//! [fleet]: crate::guide::fleet
 //! [getting started]: crate::guide::getting_started
 //! [guide]: crate::guide
 //! [many tokens]: crate::guide::many_tokens

@@ -163,6 +163,14 @@ pub(crate) fn shared_token(name: &Name, origin: &'static str) {
     .increment(1);
 }
 
+/// The issuer gave no token, and one from the store is used that was to be replaced.
+#[cfg(feature = "shared")]
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+pub(crate) fn shared_due(name: &Name, error: &TokenError) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(cache = &**name, %error, "no token, the one in the store serves on");
+}
+
 /// A store has failed, and is left alone for a few seconds.
 #[cfg(feature = "shared")]
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]

@@ -1,16 +1,12 @@
 //! One process of the fleet: calls the API, and prints how that went.
 
-use std::{
-    env,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{env, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tower::{Layer, Service, ServiceExt};
 use tower_bearer::{
     BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, FileStore, RedisStore, Shared,

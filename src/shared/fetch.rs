@@ -34,7 +34,14 @@ const PROLONG_EVERY: Duration = Duration::from_secs(1);
 /// How long a token is kept that does not expire, and how long one at most that does.
 const KEEP_FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The shortest time that stores can count.
 const SHORTEST_KEPT: Duration = Duration::from_millis(1);
+
+/// The part of the fetch timeout that the issuer has if there is something to fall back to.
+const FOR_ISSUER: f64 = 0.875;
+
+/// Others are waited for as if the fetch timeout were no longer than this.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A fetch under way.
 pub(super) struct Fetch<'a, F, S> {
@@ -74,10 +81,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     pub(super) async fn run(mut self, place: Place<'_>) -> Result<Token, TokenError> {
         let (mut protocol, mut step) = match self.shared.breaker().is_open(self.began) {
             true => Protocol::start_alone(),
-            // Not all processes ask the issuer at once if it is the store that holds them up.
-            false => {
-                Protocol::start(self.context.fetch_timeout().mul_f64(0.5 + fastrand::f64() / 4.0))
-            }
+            false => Protocol::start(self.patience()),
         };
         loop {
             let event = match step {
@@ -103,6 +107,13 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
             };
             step = protocol.next(event, self.began.elapsed(), fastrand::f64());
         }
+    }
+
+    /// How long others are waited for. Drawn at random, so that not all processes ask the issuer at once if it
+    /// is the store that holds them up.
+    fn patience(&self) -> Duration {
+        let timeout = self.context.fetch_timeout().min(LONGEST_PATIENCE);
+        timeout.mul_f64(0.5 + fastrand::f64() / 4.0)
     }
 
     async fn load(&self, place: Place<'_>) -> Option<Found<Candidate>> {
@@ -157,12 +168,15 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         let left = context.fetch_timeout();
         let fetch = async {
             let fetch = self.shared.fetcher.fetch(context);
-            // The cache gives up when its time is over, and a fallback would be of no use then.
-            let limit = if has_fallback { left.mul_f64(0.875) } else { left };
-            match timeout(limit, fetch).await {
-                Ok(outcome) => outcome.map_err(|error| TokenError::from_fetcher(error.into())),
-                Err(_) => Err(TokenError::timed_out(limit)),
-            }
+            let outcome = match has_fallback {
+                false => fetch.await,
+                // The cache gives up when the time is over, and a fallback would come too late then.
+                true => match timeout(left.mul_f64(FOR_ISSUER), fetch).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => return Err(TokenError::timed_out(left.mul_f64(FOR_ISSUER))),
+                },
+            };
+            outcome.map_err(|error| TokenError::from_fetcher(error.into()))
         };
         let (outcome, lease) = match lease {
             Lease::Held => self.prolonging(place, fetch).await,
@@ -296,7 +310,9 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
             End::Failed { error, fallback } => {
                 let now = self.began.elapsed();
                 let usable = fallback.filter(|it| !it.validity.remaining(now).is_zero());
-                (usable.ok_or(error)?, Origin::Store)
+                let Some(candidate) = usable else { return Err(error) };
+                observe::shared_due(self.context.cache(), &error);
+                (candidate, Origin::Store)
             }
         };
         observe::shared_token(self.context.cache(), origin.name());

@@ -23,8 +23,8 @@ use crate::{
 /// How long an operation tries to get at a directory that others are changing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A [`TokenStore`] in a directory, for the processes of one user on one machine: command-line tools, cron jobs,
-/// prefork servers. On Unix alone.
+/// A [`TokenStore`] in a directory, for the processes of one user on one machine: command-line tools, cron
+/// jobs, prefork servers. On Unix alone.
 ///
 /// ```
 /// use tower_bearer::FileStore;
@@ -37,30 +37,33 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
-/// The directory has the mode 0700 and its files have 0600, so that nobody but the user and the superuser can read them. The
-/// store counts as [private](TokenStore::is_private).
+/// Its files have the mode 0600, and the directory has 0700 if the store makes it. So nobody but the user and
+/// the superuser can read them, and the store counts as [private](TokenStore::is_private).
 ///
-/// A change writes another file and renames it, under an advisory lock (`flock`) of the directory that is held for that
-/// moment. A process may be killed at any point: the system gives its advisory lock back, a half-written file is written
-/// over, and the lock of a [`TokenStore`] is data with an expiry, as in any store.
+/// A change writes another file and renames it, under an advisory lock (`flock`) of the directory that is
+/// held for that moment. A process may be killed at any point: the system gives its advisory lock back, a
+/// half-written file is written over, and the lock of a [`TokenStore`] is data with an expiry, as in any
+/// store.
 ///
-/// Time is measured by the clock that counts from the machine's start and that all its processes see, so a step of the
-/// wall clock cannot make a token live longer. A step forward can make it live shorter. After a restart of the machine what
-/// was stored is void; nothing is flushed to the disk for that reason.
+/// Time is measured by the clock that counts from the machine's start and that all its processes see, so a
+/// step of the wall clock cannot make a token live longer. A step forward can make it live shorter. After a
+/// restart of the machine what was stored is void; nothing is flushed to the disk for that reason.
 ///
-/// A directory on a network file system is not for several machines: to each of them what the others have stored is void.
+/// A directory on a network file system is not for several machines: to each of them what the others have
+/// stored is void.
 ///
 /// # Errors
 ///
-/// Errors of an operation are those of the file system. One that says `PermissionDenied` may also mean that others can
-/// write to the directory by now.
+/// Errors of an operation are those of the file system. One that says `PermissionDenied` may also mean that
+/// others can write to the directory by now.
 #[derive(Clone)]
 pub struct FileStore {
     path: Arc<PathBuf>,
 }
 
 impl FileStore {
-    /// A store in this directory, which is made if there is none. Looks at it at once, and removes what has expired.
+    /// A store in this directory, which is made if there is none. Looks at it at once, and removes what has
+    /// expired.
     ///
     /// # Errors
     ///
@@ -81,8 +84,8 @@ impl FileStore {
         }
     }
 
-    /// Has the directory to itself while `change` is applied to the record of `key`. The record is written if `change` says
-    /// that it has changed.
+    /// Has the directory to itself while `change` is applied to the record of `key`. The record is written
+    /// if `change` says that it has changed.
     async fn change(
         &self,
         key: &str,
@@ -102,7 +105,8 @@ impl FileStore {
         .await
     }
 
-    /// Asks again and again, as a thread that the system puts to sleep could not be woken when the caller has gone.
+    /// Asks again and again, as a thread that the system puts to sleep could not be woken when the caller
+    /// has gone.
     async fn lock_directory(&self) -> io::Result<LockedDirectory> {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -76,7 +76,8 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// Of the fetcher inside, as they are. Failures are not shared. Beside these a fetch returns
 /// [configuration errors](TokenError::is_config) for what would share a token wrongly: a fetcher without an
-/// identity and a name, a store that others can read without a key to seal with, and a key that is none.
+/// identity and a name, a store that others can read without a key to seal with, a key that is none, and a
+/// [`store_timeout`](Self::store_timeout) of zero.
 ///
 /// # Cancel safety
 ///
@@ -168,6 +169,16 @@ impl<F, S> Shared<F, S> {
 }
 
 impl<F: TokenFetcher, S: TokenStore> Shared<F, S> {
+    fn check(&self) -> Result<(), TokenError> {
+        match self.store_timeout.is_zero() {
+            true => Err(TokenError::config(
+                "no operation of a store ends within no time, pass to `Shared::store_timeout` what it \
+                 may take, such as 250 ms",
+            )),
+            false => Ok(()),
+        }
+    }
+
     async fn read_seal(&self) -> Result<Option<Seal>, TokenError> {
         match &self.sealing {
             Sealing::Sealed(keys) => Seal::read(keys).await.map(Some),
@@ -185,6 +196,7 @@ impl<F: TokenFetcher, S: TokenStore> TokenFetcher for Shared<F, S> {
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
         let fetch = Fetch::start(self, context);
+        self.check()?;
         let key = key::of(self.fetcher.identity().as_deref(), self.name.as_deref())?;
         let seal = self.read_seal().await?;
         fetch.run(Place { key: &key, seal: seal.as_ref() }).await

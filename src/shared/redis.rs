@@ -29,22 +29,23 @@ use crate::{
 ///
 /// # What it needs
 ///
-/// - Redis 2.6 or newer. Of an ACL, `~tower-bearer:* +evalsha +script|load +get +set +del +pttl` suffices, with
-///   `+select` for a database other than 0.
-/// - A key `tower-bearer:{..}:token` and a key `tower-bearer:{..}:lock` for each client. Both are in one hash slot of a
-///   cluster, and expire. Of the eviction policies all will do: what is evicted is fetched anew.
-/// - A server that writes are sent to. Replication is asynchronous, so that a lock or a token can be lost in a
-///   failover. This costs one token request.
+/// - Redis 2.6.12 or newer. Of an ACL, `~tower-bearer:* +evalsha +script|load +get +set +del +pttl`
+///   suffices, with `+select` for a database other than 0.
+/// - A key `tower-bearer:{..}:token` and a key `tower-bearer:{..}:lock` for each client. Both are in one
+///   hash slot of a cluster, and expire. Of the eviction policies all will do: what is evicted is fetched
+///   anew.
+/// - A server that writes are sent to. Replication is asynchronous, so that a lock or a token can be lost
+///   in a failover. This costs one token request.
 ///
 /// # TLS
 ///
-/// This crate's feature `redis` does not enable TLS. For `rediss://`, depend on the crate `redis` in the same version and
-/// enable one of its features for TLS on tokio, such as `tokio-rustls-comp`.
+/// This crate's feature `redis` does not enable TLS. For `rediss://`, depend on the crate `redis` in the
+/// same version and enable one of its features for TLS on tokio, such as `tokio-rustls-comp`.
 ///
 /// # Errors
 ///
-/// Errors of an operation are those of the crate `redis`: no connection, no permission, no memory, a replica that is
-/// read-only, a key of another type. They do not repeat the password.
+/// Errors of an operation are those of the crate `redis`: no connection, no permission, no memory, a
+/// replica that is read-only, a key of another type. They do not repeat the password.
 pub struct RedisStore<C = ConnectionManager> {
     open: Box<dyn Fn() -> RedisResult<C> + Send + Sync>,
     /// `None` after a failure that a connection may not recover from by itself.
@@ -59,12 +60,13 @@ pub struct RedisStore<C = ConnectionManager> {
 
 impl RedisStore {
     /// A store in the Redis server of this URL: `redis://user:password@host:6379/0` or
-    /// `redis+unix:///path?user=..&pass=..`. The user, the password, the port and the number of the database may be
-    /// left out. [`ConnectionInfo`](redis::ConnectionInfo) has more settings.
+    /// `redis+unix:///path?user=..&pass=..`. The user, the password, the port and the number of the
+    /// database may be left out. [`ConnectionInfo`](redis::ConnectionInfo) has more settings.
     ///
-    /// The first operation opens the connection, so the server may be absent at first, or go and come back. An attempt
-    /// to connect takes at most 1 s, and the server has 500 ms for the response to a command. Nothing is sent while
-    /// nobody calls the store.
+    /// The first operation opens the connection, so the server may be absent at first, or go and come back.
+    /// An attempt to connect takes at most 1 s, and the server has 500 ms for the response to a command.
+    /// An operation that finds its connection closed is tried once more. Nothing is sent while nobody calls
+    /// the store.
     ///
     /// # Errors
     ///
@@ -86,6 +88,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
     /// A store behind this connection, such as a `ConnectionManager` of your own, or a `ClusterConnection`.
     ///
     /// The connection should reconnect by itself, as these two do, and should have a timeout for responses.
+    /// One that a `SentinelClient` gives stays with its server, also when another becomes the master.
     pub fn new(connection: C) -> Self {
         Self::opened_by(move || Ok(connection.clone()))
     }
@@ -94,8 +97,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
 impl<C> RedisStore<C> {
     /// What the names of the keys begin with. Defaults to `tower-bearer:`.
     ///
-    /// It separates those who may not share tokens, such as two environments on one server. On a cluster it must
-    /// not contain `{}`, which would make an empty hash tag.
+    /// It separates those who may not share tokens, such as two environments on one server. On a cluster it
+    /// must not contain `{}`, which would make an empty hash tag.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -234,8 +237,8 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
 }
 
-/// Ends a connection whose peer has vanished without a word. The callers go on dropping their futures before a
-/// timeout of the connection's own could tell.
+/// Ends a connection whose peer has vanished without a word. The callers go on dropping their futures
+/// before a timeout of the connection's own could tell.
 fn notices_dead_peers(info: redis::ConnectionInfo) -> redis::ConnectionInfo {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     if info.tcp_settings().user_timeout().is_none() {

@@ -1,6 +1,6 @@
 //! `TokenStore`: what a store has to do for the processes that share a token.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -64,8 +64,8 @@ pub trait TokenStore: Send + Sync + 'static {
     }
 }
 
-/// What lies in a [`TokenStore`].
-#[derive(Clone, Debug)]
+/// What lies in a [`TokenStore`]. `Debug` does not show the value, which may be a token.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct StoreEntry {
     /// What was stored.
@@ -78,6 +78,15 @@ impl StoreEntry {
     /// An entry that is there for so much longer.
     pub fn new(value: impl Into<Bytes>, expires_in: Duration) -> Self {
         Self { value: value.into(), expires_in }
+    }
+}
+
+impl fmt::Debug for StoreEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreEntry")
+            .field("length", &self.value.len())
+            .field("expires_in", &self.expires_in)
+            .finish()
     }
 }
 

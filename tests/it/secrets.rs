@@ -4,7 +4,9 @@ use std::error::Error;
 
 use tower::{Layer, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Token, TokenCache, TokenError,
+    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Shared, StoreEntry, Token, TokenCache,
+    TokenError,
+    testing::{MemoryStore, StoreFault},
 };
 
 use crate::support::{Body, Issuer, get, seconds, send};
@@ -55,6 +57,17 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
     assert!(status.has_token());
     assert_clean("status", &format!("{status:?} {status:#?}"));
     assert_clean("cache", &format!("{cache:?} {cache:#?} {:?}", TokenCache::builder()));
+
+    let entry = StoreEntry::new(TOKEN, seconds(1));
+    assert_clean("entry", &format!("{entry:?} {entry:#?}"));
+    let fault = StoreFault::Answer(TOKEN.into());
+    assert_clean("fault", &format!("{fault:?} {fault:#?}"));
+    let store = MemoryStore::new();
+    let shared = Shared::new(builder().build().unwrap(), store.clone()).seal([SECRET]).name("a");
+    assert_clean("shared", &format!("{shared:?} {shared:#?}"));
+    TokenCache::new(Shared::new(Issuer::default(), store.clone()).name("a")).token().await.unwrap();
+    assert_eq!(store.entries().len(), 1);
+    assert_clean("store", &format!("{store:?} {store:#?}"));
 
     let layer = BearerAuthLayer::new(cache).overwrite();
     assert_clean("layer", &format!("{layer:?} {layer:#?}"));

@@ -47,7 +47,7 @@ impl Fleet {
     /// All get a token at once, and soon. Returns how many different ones.
     async fn serve(&self) -> usize {
         let mut requests = JoinSet::new();
-        for replica in self.replicas.iter().cloned() {
+        for replica in self.replicas.clone() {
             requests.spawn(async move {
                 let token = timeout(Duration::from_secs(3), replica.token()).await;
                 token.expect("a request waits for the store").unwrap().expose().to_owned()

@@ -131,7 +131,13 @@ impl Secret {
     pub(crate) async fn read_key(&self) -> Result<SecretSlice<u8>, TokenError> {
         match &self.source {
             Source::Fixed(text) => Ok(key_bytes(text)),
-            Source::Closure(read) => read().await.map(|text| key_bytes(&text)),
+            Source::Closure(read) => match read().await {
+                Ok(text) => Ok(key_bytes(&text)),
+                Err(error) => {
+                    let message = "no sealing key can be read from its closure, the source says why";
+                    Err(error.retold(message.to_owned()).with_source(error))
+                }
+            },
             Source::File(path) => {
                 let at = path.clone();
                 let read = tokio::task::spawn_blocking(move || read_regular_file(&at)).await;

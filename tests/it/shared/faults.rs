@@ -479,3 +479,36 @@ async fn scope_and_prefix_arrive_with_the_token() {
     assert_eq!(two.expose(), "a\"\\b");
     assert_eq!(two.granted_scope(), Some("orders:read \u{e9}"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_timeout_of_years_does_not_make_a_lock_that_is_never_free_hold_up_for_years() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)));
+    fleet.store.fault(StoreFault::RefuseLocks);
+    let begun = Instant::now();
+    let cache = TokenCache::builder().fetch_timeout(Duration::MAX).build(fleet.shared());
+    token(&cache).await;
+    assert!(begun.elapsed() <= seconds(46), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_hangs_is_no_fault_of_the_store() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)));
+    fleet.store.latency(millis(1));
+    fleet.issuer.trouble(Trouble::Hangs);
+    let cache = fleet.replica();
+    assert!(cache.token().await.unwrap_err().is_timeout());
+    // The lock runs out, and the store is not left alone.
+    fleet.issuer.trouble(None);
+    sleep(seconds(4)).await;
+    let before = fleet.store.operations();
+    token(&cache).await;
+    assert_eq!(fleet.store.operations(), before + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_may_take_no_time_is_an_error_that_names_the_cure() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)));
+    let cache = TokenCache::new(fleet.shared().store_timeout(Duration::ZERO));
+    let error = cache.token().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("`Shared::store_timeout`"), "{error}");
+}

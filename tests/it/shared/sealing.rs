@@ -190,6 +190,14 @@ async fn a_key_that_is_none_is_an_error_that_names_the_cure_and_not_the_key() {
     assert!(error.is_config() && error.to_string().contains("`Shared::seal`"), "{error}");
 }
 
+#[tokio::test]
+async fn a_closure_that_has_no_key_fails_the_fetch_in_words_of_its_own() {
+    let closure = Secret::from_fn(async || Err::<String, _>("the vault is sealed"));
+    let error = error(fleet().shared().seal([closure])).await;
+    assert!(error.is_transient() && error.to_string().contains("sealing key"), "{error}");
+    assert!(format!("{error:?}").contains("the vault is sealed"), "{error:?}");
+}
+
 #[test]
 fn debug_shows_no_key() {
     let shared = fleet().shared().seal(["hunter2"]);

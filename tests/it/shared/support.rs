@@ -39,7 +39,8 @@ impl<S: TokenStore + Clone> Fleet<S> {
 /// The tokens of all at once.
 pub async fn all(caches: &[TokenCache]) -> Vec<String> {
     let mut tasks = tokio::task::JoinSet::new();
-    for cache in caches.iter().cloned() {
+    for cache in caches {
+        let cache = cache.clone();
         tasks.spawn(async move { cache.token().await.unwrap().expose().to_owned() });
     }
     tasks.join_all().await
