@@ -1,5 +1,7 @@
 //! What both pictures are drawn on: a card in colours for a light page and for a dark one.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 use std::{error::Error, fmt::Write};
 
 use plotters::{
@@ -63,6 +65,15 @@ impl Canvas<'_> {
 
     pub(crate) fn line(&self, ends: [(i32, i32); 2], colour: Colour) -> Result<(), Box<dyn Error>> {
         Ok(self.0.draw(&PathElement::new(ends, colour.light))?)
+    }
+
+    /// What these points enclose.
+    pub(crate) fn area(
+        &self,
+        outline: Vec<(i32, i32)>,
+        colour: Colour,
+    ) -> Result<(), Box<dyn Error>> {
+        Ok(self.0.draw(&Polygon::new(outline, colour.light.filled()))?)
     }
 
     /// Left of a point, right of it or around it, and as high.

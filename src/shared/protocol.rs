@@ -23,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One fetch. `T` is a token and `E` the error of a failed fetch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Protocol<T, E> {
     state: State<T, E>,
     /// A token from the store that is usable, but due to be replaced.
@@ -33,7 +33,7 @@ pub(super) struct Protocol<T, E> {
     pauses: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State<T, E> {
     Looking,
     Locking,
@@ -60,7 +60,7 @@ pub(super) enum Step<T, E> {
 }
 
 /// Whether the lock is held while the issuer is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lease {
     /// It is, and the lease is to be prolonged meanwhile.
     Held,
@@ -94,7 +94,7 @@ pub(super) enum Found<T> {
 }
 
 /// What the issuer gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer<T, E> {
     /// A token that others can use as well.
     Lasting(T),
@@ -104,14 +104,14 @@ pub(super) enum Answer<T, E> {
 }
 
 /// The outcome of the fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum End<T, E> {
     Token(T, Origin),
     Failed { error: E, fallback: Option<T> },
 }
 
 /// Where a token comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     Store,
     Issuer,
@@ -242,6 +242,9 @@ impl Origin {
         }
     }
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {

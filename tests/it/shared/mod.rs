@@ -4,8 +4,11 @@ mod contract;
 mod faults;
 #[cfg(unix)]
 mod file;
+mod fleet;
 mod identity;
 mod memory;
 mod sealing;
 mod sharing;
+#[path = "../../../benches/fleet/simulation.rs"]
+mod simulation;
 mod support;
