@@ -3,7 +3,7 @@
 //! `src/jsonrpsee.rs` makes the client.
 
 use axum::{Json, Router, routing::post};
-use jsonrpsee::{core::client::ClientT, rpc_params};
+use jsonrpsee_core::{client::ClientT, rpc_params};
 use serde_json::{Value, json};
 use tower_bearer::{BoxError, TokenCache};
 use tower_bearer_clients::{api::Api, jsonrpsee::client};

@@ -1,10 +1,8 @@
-use jsonrpsee::{
-    core::{
-        client::{ClientT, Error},
-        http_helpers::HttpError,
-    },
-    http_client::{HttpBody, HttpClientBuilder, transport::Error as TransportError},
+use jsonrpsee_core::{
+    client::{ClientT, Error},
+    http_helpers::HttpError,
 };
+use jsonrpsee_http_client::{HttpBody, HttpClientBuilder, transport::Error as TransportError};
 use tower::ServiceBuilder;
 use tower_bearer::{BearerAuthLayer, BoxError, TokenCache};
 

@@ -1,13 +1,11 @@
 use axum::{Json, Router, routing::post};
-use jsonrpsee::{
-    core::{
-        client::{ClientT, Error},
-        http_helpers::HttpError,
-        params::BatchRequestBuilder,
-    },
-    http_client::transport::Error as TransportError,
+use jsonrpsee_core::{
+    client::{ClientT, Error},
+    http_helpers::HttpError,
+    params::BatchRequestBuilder,
     rpc_params,
 };
+use jsonrpsee_http_client::transport::Error as TransportError;
 use serde_json::{Value, json};
 use tower_bearer::{BoxError, TokenCache, TokenError};
 use tower_bearer_clients::{api::Api, jsonrpsee::client};
