@@ -59,6 +59,7 @@ pub mod many_tokens {}
 /// One token for many processes, through a store that they share.
 ///
 #[doc = include_str!("docs/fleet.md")]
+#[doc = include_str!("../benches/fleet.svg")]
 pub mod fleet {}
 
 /// Issuers by name: what to write for each, and what is sent.
