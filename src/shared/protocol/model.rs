@@ -59,6 +59,7 @@ struct World {
     newest: Number,
     requests: usize,
     faults: usize,
+    /// How many processes have asked the issuer because others held the lock for too long.
     gave_up: usize,
 }
 
