@@ -66,6 +66,7 @@ pub mod many_tokens {}
 /// One token for many processes, through a store that they share.
 ///
 #[doc = include_str!("docs/fleet.md")]
+#[doc = include_str!("../benches/fleet.svg")]
 pub mod fleet {}
 
 /// Tokens that are bound to a key or to a certificate, and the revocation of a token.

@@ -59,6 +59,7 @@ struct World {
     newest: Number,
     requests: usize,
     faults: usize,
+    /// How many processes have asked the issuer because others held the lock for too long.
     gave_up: usize,
 }
 
@@ -475,7 +476,10 @@ impl Model for Fleet {
                 world.is_every(|replica| replica.doing != Doing::Overdue)
             }),
             Property::sometimes("one token request is enough for all", |_, world: &World| {
-                let is_served = |replica: &Replica| matches!(replica.doing, Doing::Ended(End::Token(token, _)) if token == world.newest);
+                let is_served = |replica: &Replica| match replica.doing {
+                    Doing::Ended(End::Token(token, _)) => token == world.newest,
+                    _ => false,
+                };
                 world.requests == 1 && world.faults == 0 && world.is_every(is_served)
             }),
             Property::sometimes("who was too slow takes the newer token", |_, world: &World| {
