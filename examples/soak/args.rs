@@ -1,4 +1,4 @@
-use std::{env, time::Duration};
+use std::{env, ops::RangeInclusive, time::Duration};
 
 pub const USAGE: &str = "\
 cargo run --release --example soak -- [options]
@@ -23,21 +23,20 @@ impl Args {
         };
         let mut words = env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut number = || {
-                let value = words.next().and_then(|value| value.parse::<u64>().ok());
-                value.ok_or_else(|| format!("{word} wants a number"))
+            let mut number = |range: RangeInclusive<u64>| {
+                let value = words.next().and_then(|value| value.parse().ok());
+                value.filter(|value| range.contains(value)).ok_or_else(|| {
+                    format!("{word} wants a number from {} to {}", range.start(), range.end())
+                })
             };
             match &*word {
-                "--minutes" => args.duration = Duration::from_secs(60 * number()?),
-                "--seconds" => args.duration = Duration::from_secs(number()?),
-                "--seed" => args.seed = number()?,
-                "--tasks" => args.tasks = number()?,
+                "--minutes" => args.duration = Duration::from_secs(60 * number(1..=10_000)?),
+                "--seconds" => args.duration = Duration::from_secs(number(4..=600_000)?),
+                "--seed" => args.seed = number(0..=u64::MAX)?,
+                "--tasks" => args.tasks = number(1..=10_000)?,
                 _ => return Err(format!("{word} is no option")),
             }
         }
-        match args.duration < Duration::from_secs(4) || args.tasks == 0 {
-            true => Err("4 seconds and one task are the least".to_owned()),
-            false => Ok(args),
-        }
+        Ok(args)
     }
 }

@@ -50,15 +50,15 @@ pub async fn run(world: Arc<World>, seed: u64, happened: impl Fn(fn(&mut Events)
                 let duration = between(&mut rng, 100, 5000);
                 let duration = if late { longest } else { duration.min(longest) };
                 let how = if rng.bool() { Issuer::Unavailable } else { Issuer::Cutting };
-                world.issuer(how, duration);
+                world.outage(how, duration);
                 sleep(duration).await;
-                world.issuer(Issuer::Well, Duration::ZERO);
+                world.issuer(Issuer::Well);
                 happened(|events| events.outages += 1);
             }
             3 => {
-                world.issuer(Issuer::Slow(between(&mut rng, 100, 1500)), Duration::ZERO);
+                world.issuer(Issuer::Slow(between(&mut rng, 100, 1500)));
                 sleep(between(&mut rng, 1000, 4000)).await;
-                world.issuer(Issuer::Well, Duration::ZERO);
+                world.issuer(Issuer::Well);
                 happened(|events| events.slow += 1);
             }
             4 => {

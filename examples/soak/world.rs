@@ -147,13 +147,16 @@ impl World {
         state.lose(now);
     }
 
-    pub fn issuer(&self, issuer: Issuer, duration: Duration) {
+    pub fn issuer(&self, issuer: Issuer) {
+        self.lock().issuer = issuer;
+    }
+
+    /// The caller ends it after this time.
+    pub fn outage(&self, issuer: Issuer, duration: Duration) {
         let mut state = self.lock();
         let now = Instant::now();
         state.issuer = issuer;
-        if matches!(issuer, Issuer::Unavailable | Issuer::Cutting) {
-            state.outages.push_back((now, now + duration));
-        }
+        state.outages.push_back((now, now + duration));
     }
 
     pub fn cut_next(&self, responses: u32) {
