@@ -28,7 +28,7 @@ features:
 bench *args:
     cargo bench --locked --all-features {{ args }}
 
-# A minute for each fuzz target.
+# 40 seconds for each fuzz target.
 fuzz:
     .ci/run fuzz
 

@@ -29,7 +29,9 @@ const KILLED: usize = 2;
 const SHORT: Duration = Duration::from_secs(5);
 /// Of the later ones, which no phase sees the end of.
 const LONG: Duration = Duration::from_secs(300);
-const PHASE: Duration = Duration::from_secs(2);
+const PHASE: Duration = Duration::from_millis(1500);
+/// How long Redis is away.
+const AWAY: Duration = Duration::from_secs(10);
 
 pub async fn run() -> Result<ExitCode, BoxError> {
     let issuer = AuthorizationServer::start().await?;
@@ -75,7 +77,7 @@ pub async fn run() -> Result<ExitCode, BoxError> {
 
     if let Some(redis) = &mut redis {
         redis.stop()?;
-        phases.pass("Redis is stopped", PHASE, 0).await;
+        phases.pass("Redis is stopped for 10 s", AWAY, 0).await;
 
         redis.start_again().await?;
         phases.pass("Redis is started again, with nothing in it", PHASE, 0).await;
