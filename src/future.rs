@@ -330,7 +330,9 @@ impl<S, B> Sent<S, B> {
 
     #[inline]
     fn objection<RB>(&self, response: &Response<RB>) -> Option<Objection> {
-        self.bound.as_ref()?.objection(response.status(), response.headers())
+        let (status, headers) = (response.status(), response.headers());
+        let is_rejection = || self.settings.rejection().is_in(status, headers);
+        self.bound.as_ref()?.objection(status, headers, is_rejection)
     }
 
     /// The request once more, with the same token, if its body can be sent again.
@@ -392,7 +394,7 @@ impl<S, B> Sent<S, B> {
                 // A token that was fetched for claims, and does not have them, is no help.
                 if refused || matches!(wanted, Some(Wanted::Claims(_))) {
                     settings.tokens().refused_again(token, source);
-                } else if !says_nothing(&response) {
+                } else if !objects && !says_nothing(&response) {
                     settings.tokens().accepted(token, source);
                 }
                 return Judgement::Answer(response);
@@ -443,7 +445,7 @@ impl<S, B> Sent<S, B> {
         };
         let nonce_attempt = match bound {
             Some(bound) => bound.into_parts().1,
-            None => NonceAttempt::without_body(false),
+            None => NonceAttempt::without_body(true),
         };
         let refused = Refused { settings, service, copy, source, is_wider, nonce_attempt };
         Judgement::Refusal(response, token, Box::new(refused))

@@ -86,10 +86,17 @@ impl<B> Bound<B> {
     }
 
     /// What the response has against the proof. Remembers the nonce that it gives.
-    pub(crate) fn objection(&self, status: StatusCode, headers: &HeaderMap) -> Option<Objection> {
+    ///
+    /// A 401 has one, and what else the layer takes for a refusal, such as a status of gRPC.
+    pub(crate) fn objection(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        is_rejection: impl FnOnce() -> bool,
+    ) -> Option<Objection> {
         let Sent { token, origin, nonce, attempt } = &*self.sent;
         let given = token.binding()?.key.api_nonces().note(origin, headers);
-        if status != StatusCode::UNAUTHORIZED {
+        if status != StatusCode::UNAUTHORIZED && !is_rejection() {
             return None;
         }
         match &*dpop_error(headers)? {

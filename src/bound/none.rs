@@ -36,7 +36,12 @@ impl<B> Bound<B> {
         false
     }
 
-    pub(crate) fn objection(&self, _: StatusCode, _: &HeaderMap) -> Option<Objection> {
+    pub(crate) fn objection(
+        &self,
+        _: StatusCode,
+        _: &HeaderMap,
+        _: impl FnOnce() -> bool,
+    ) -> Option<Objection> {
         match self.0 {}
     }
 }

@@ -28,6 +28,10 @@ impl Upkeep {
         self.keeper.as_ref().is_none_or(|keeper| keeper.is_lost(now))
     }
 
+    pub(super) fn is_started(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     pub(super) fn start(&mut self, keeper: Keeper) {
         self.keeper = Some(keeper);
     }

@@ -412,6 +412,10 @@ impl Shared {
     fn look(self: &Arc<Self>) -> Option<Instant> {
         let now = self.now();
         let mut state = self.lock();
+        // The token was revoked while this look began, and nothing is renewed until somebody asks.
+        if !state.upkeep.is_started() {
+            return None;
+        }
         state.upkeep.looks_at(Some(now.monotonic));
         if let (Due::Now(reason), Ok(runtime)) = (state.due(now), Handle::try_current()) {
             self.launch(&mut state, &runtime, reason, now);

@@ -204,6 +204,13 @@ impl<F: TokenFetcher, S: TokenStore> TokenFetcher for Shared<F, S> {
         fetch.run(Place { key: &key, seal: seal.as_ref() }).await
     }
 
+    /// Refuses, as the other processes use the token too.
+    async fn revoke(&self, _: Token) -> Result<(), TokenError> {
+        Err(TokenError::config(
+            "a shared token is not revoked, as the other processes use it too: let it expire",
+        ))
+    }
+
     /// The identity of the fetcher inside.
     fn identity(&self) -> Option<String> {
         self.fetcher.identity()

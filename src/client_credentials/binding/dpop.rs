@@ -56,6 +56,12 @@ impl TokenBinding {
         Token::dpop(access_token, &self.key)
     }
 
+    /// Tells the tokens for this key from others, which may not be bound at all.
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        serde_json::json!({ "jkt": self.key.thumbprint(), "accept_bearer": self.accept_bearer })
+    }
+
     pub(crate) fn check_bearer(&self) -> Result<(), TokenError> {
         if self.accept_bearer {
             return Ok(());

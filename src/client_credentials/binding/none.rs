@@ -27,6 +27,11 @@ impl TokenBinding {
         match *self {}
     }
 
+    #[cfg(feature = "shared")]
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        match *self {}
+    }
+
     pub(crate) fn check_bearer(&self) -> Result<(), TokenError> {
         match *self {}
     }

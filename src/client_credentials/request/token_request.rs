@@ -177,7 +177,7 @@ impl TokenRequest {
             GrantType::Custom(grant_type) => Some(&**grant_type),
             GrantType::Omitted => None,
         };
-        Some(serde_json::json!({
+        let mut identity = serde_json::json!({
             "client_id": client_id,
             "grant": self.grant.identity()?,
             "grant_type": grant_type,
@@ -185,7 +185,11 @@ impl TokenRequest {
             "scope_separator": self.scope_separator,
             "params": self.params.identity()?,
             "headers": headers,
-        }))
+        });
+        if let Some(binding) = &self.binding {
+            identity["binding"] = binding.identity();
+        }
+        Some(identity)
     }
 
     pub(crate) fn prepare(

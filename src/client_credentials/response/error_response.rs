@@ -113,7 +113,8 @@ impl ErrorResponse {
                 "check this machine's clock, and that the issuer takes the key's algorithm"
             }
             (Some("use_dpop_nonce"), _) => {
-                "register the client for bearer tokens, or ask for DPoP tokens with `dpop`"
+                "register the client for bearer tokens, or call `dpop`; if that is called, the issuer gave no nonce \
+                 for its DPoP proofs or did not take it"
             }
             (Some(_), 401) => return self.hints.with_encoding(self.hints.client_auth),
             (Some(_), _) => "check the client's registration at the issuer",

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, Service, service_fn};
 use tower_bearer::{
     Anonymous, BearerAuthLayer, BoxError, DpopKey, JwtAlgorithm, NotReplayed, Shared, Token,
-    TokenCache, TokenError, fetch_fn, testing::MemoryStore,
+    TokenCache, TokenError, fetch_fn, rejection, testing::MemoryStore,
 };
 
 use super::{Read, assert_unique, token_of};
@@ -411,4 +411,33 @@ async fn a_bound_token_is_not_shared_with_processes_that_lack_its_key() {
     let mut client = BearerAuthLayer::new(tokens).layer(api.client());
     assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), StatusCode::OK);
     assert!(store.entries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_that_a_grpc_server_asks_for_is_no_rejection_either() {
+    let api = Api::new();
+    let (tokens, fetches) = api.tokens();
+    let mut client =
+        BearerAuthLayer::new(tokens).rejected_when(rejection::grpc).layer(service_fn({
+            let inner = api.client();
+            move |request: Request<Body>| {
+                let mut inner = inner.clone();
+                let response = inner.call(request);
+                async move {
+                    let mut response = response.await?;
+                    if response.status() == 401 {
+                        *response.status_mut() = StatusCode::OK;
+                        response.headers_mut().insert("grpc-status", "16".parse().unwrap());
+                    }
+                    Ok::<_, Infallible>(response)
+                }
+            }
+        }));
+    for nonce in ["n1", "n2", "n3"] {
+        api.wants_nonce(HOST, nonce);
+        let response = send(&mut client, get(URI)).await.unwrap();
+        assert!(!response.headers().contains_key("grpc-status"));
+    }
+    assert_eq!(*fetches.lock().unwrap(), 1);
+    assert_eq!(api.sends(), 6);
 }

@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use tower::{Service, service_fn};
 use tower_bearer::{
-    ClientAuth, ClientCredentials, DpopKey, Jwt, JwtAlgorithm, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, DpopKey, Jwt, JwtAlgorithm, TokenCache, TokenError, TokenFetcher,
 };
 
 use super::{Read, assert_unique, proof};
@@ -187,4 +187,20 @@ async fn an_error_never_repeats_the_proof() {
         );
     }
     assert!(!format!("{seen:?}").contains(&proof[..40]), "it is marked sensitive");
+}
+
+#[test]
+fn a_client_that_wants_bound_tokens_shares_none_with_one_that_does_not() {
+    let client = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(token("DPoP")));
+    let builder = || ClientCredentials::builder(client, ENDPOINT, "id", "secret");
+    let key = key();
+    let identities = [
+        builder().build().unwrap().identity(),
+        builder().dpop(key.clone()).build().unwrap().identity(),
+        builder().dpop(key).accept_bearer().build().unwrap().identity(),
+        builder().dpop(self::key()).build().unwrap().identity(),
+    ];
+    assert!(identities.iter().all(Option::is_some));
+    let distinct: std::collections::HashSet<_> = identities.into_iter().collect();
+    assert_eq!(distinct.len(), 4);
 }
