@@ -12,11 +12,19 @@ pub(crate) use aws_lc_rs as provider;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 pub(crate) use ring as provider;
 
+use self::provider::rand::{SecureRandom, SystemRandom};
 #[cfg(feature = "jwt")]
 use self::provider::{
     error::KeyRejected,
     signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, RsaKeyPair},
 };
+
+/// 128 bits that nobody can guess.
+pub(crate) fn random_bits() -> [u8; 16] {
+    let mut bits = [0; 16];
+    SystemRandom::new().fill(&mut bits).expect("the system has randomness");
+    bits
+}
 
 // What the two do not have in common.
 
@@ -28,7 +36,7 @@ pub(crate) fn ecdsa_key(
     #[cfg(feature = "aws-lc-rs")]
     return EcdsaKeyPair::from_pkcs8(curve, pkcs8);
     #[cfg(not(feature = "aws-lc-rs"))]
-    return EcdsaKeyPair::from_pkcs8(curve, pkcs8, &provider::rand::SystemRandom::new());
+    return EcdsaKeyPair::from_pkcs8(curve, pkcs8, &SystemRandom::new());
 }
 
 #[cfg(feature = "jwt")]

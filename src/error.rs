@@ -238,9 +238,15 @@ impl TokenError {
     }
 
     #[cfg(feature = "client-credentials")]
-    pub(crate) fn in_field(mut self, field: &str) -> Self {
+    pub(crate) fn in_field(self, field: &str) -> Self {
+        self.of(format_args!("`{}`", field.escape_debug()))
+    }
+
+    /// Says first what it is about.
+    #[cfg(feature = "client-credentials")]
+    pub(crate) fn of(mut self, what: impl fmt::Display) -> Self {
         let inner = self.edit();
-        inner.message = format!("`{}`: {}", field.escape_debug(), inner.message).into();
+        inner.message = format!("{what}: {}", inner.message).into();
         self
     }
 

@@ -116,7 +116,7 @@ where
         let Some(token) = token else {
             self.release();
             let service = self.inner.clone();
-            let nonce_attempt = NonceAttempt::of(&self.replay, request.body());
+            let nonce_attempt = NonceAttempt::later(&self.replay);
             let turn = match copy {
                 Some(copy) => Turn::First(copy),
                 None => Turn::Once(settings.source(request.uri())),

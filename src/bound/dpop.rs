@@ -2,19 +2,17 @@
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, Request, StatusCode, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 
 use super::Objection;
 use crate::{
     challenge::dpop_error,
-    dpop::{Binding, Nonce, Proof, TargetUri, origin},
+    dpop::{Binding, DPOP, Nonce, Proof, TargetUri, origin},
     error::TokenError,
     rejection::is_about_the_token,
     replay::{Keep, Replay, Saved},
     token::Token,
 };
-
-const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What a request with a bound token leaves behind that the inner service has.
 pub(crate) struct Bound<B> {
@@ -140,6 +138,13 @@ impl<B> NonceAttempt<B> {
                 Keep::Nothing | Keep::Watch => Spare::None,
             },
         };
+        Self { is_spent: false, body }
+    }
+
+    /// For a request whose token is not known yet. The user's function is not called for a body that may not
+    /// be needed.
+    pub(crate) fn later<R: Replay<B>>(replay: &R) -> Self {
+        let body = replay.clone_body().map_or(Spare::None, Spare::Later);
         Self { is_spent: false, body }
     }
 

@@ -55,6 +55,11 @@ impl<B> NonceAttempt<B> {
         Self(PhantomData)
     }
 
+    #[inline(always)]
+    pub(crate) fn later<R: Replay<B>>(_: &R) -> Self {
+        Self(PhantomData)
+    }
+
     pub(crate) fn without_body(_: bool) -> Self {
         Self(PhantomData)
     }

@@ -1,5 +1,7 @@
 //! Proofs that whoever sends a token has the key that it is bound to (RFC 9449, DPoP).
 
+use http::HeaderName;
+
 mod key;
 mod nonces;
 mod proof;
@@ -9,6 +11,9 @@ pub use key::DpopKey;
 pub(crate) use nonces::Nonce;
 pub(crate) use proof::{AccessTokenHash, Proof};
 pub(crate) use target_uri::{TargetUri, origin};
+
+/// The header that has the proof.
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What a token is bound to.
 pub(crate) struct Binding {

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::{key::DpopKey, target_uri::TargetUri};
 use crate::{
-    crypto::provider::{
-        digest::{SHA256, digest},
-        rand::{SecureRandom, SystemRandom},
+    crypto::{
+        provider::digest::{SHA256, digest},
+        random_bits,
     },
     error::TokenError,
 };
@@ -52,7 +52,7 @@ impl Proof<'_> {
             TokenError::config("this machine's clock is before 1970, set it to sign a DPoP proof")
         })?;
         let claims = Claims {
-            jti: unique(),
+            jti: BASE64_URL_SAFE_NO_PAD.encode(random_bits()),
             htm: self.method.as_str(),
             htu: self.target.to_string(),
             iat: since_epoch.as_secs(),
@@ -65,11 +65,4 @@ impl Proof<'_> {
         value.set_sensitive(true);
         Ok(value)
     }
-}
-
-/// 128 bits that nobody can guess.
-fn unique() -> String {
-    let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).expect("the system has randomness");
-    BASE64_URL_SAFE_NO_PAD.encode(bits)
 }

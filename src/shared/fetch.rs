@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     client_credentials::Redactor,
-    crypto::provider::rand::{SecureRandom, SystemRandom},
+    crypto::random_bits,
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
     observe,
@@ -75,7 +75,9 @@ struct Candidate {
 impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     pub(super) fn start(shared: &'a Shared<F, S>, context: FetchContext) -> Self {
         let (need, began) = (Need::of(&context), Instant::now());
-        Self { shared, need, context, began, owner: unique(), locked_at: began }
+        // No other process has it, not even one that was forked from this one.
+        let owner = format!("{:032x}", u128::from_ne_bytes(random_bits()));
+        Self { shared, need, context, began, owner, locked_at: began }
     }
 
     pub(super) async fn run(mut self, place: Place<'_>) -> Result<Token, TokenError> {
@@ -327,11 +329,4 @@ fn name<T>(outcome: &Result<T, Failure>) -> &'static str {
         Ok(_) => "ok",
         Err(failure) => failure.name(),
     }
-}
-
-/// 128 bits that no other process has, not even one that was forked from this one.
-fn unique() -> String {
-    let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).expect("the system has randomness");
-    format!("{:032x}", u128::from_ne_bytes(bits))
 }

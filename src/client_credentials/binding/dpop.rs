@@ -2,16 +2,14 @@
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, Request};
 
 use crate::{
     client_credentials::redaction::Redactor,
-    dpop::{DpopKey, Nonce, Proof, TargetUri, origin},
+    dpop::{DPOP, DpopKey, Nonce, Proof, TargetUri, origin},
     error::{Kind, TokenError},
     token::Token,
 };
-
-const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// The key that the client wants its tokens to be bound to.
 #[derive(Clone, Debug)]

@@ -201,11 +201,7 @@ impl TokenRequest {
     ) -> Result<PreparedRequest, TokenError> {
         let (audience, auth) = (endpoint.audience(), self.auth_at(endpoint));
         let context = self.context(&audience, secrets, now);
-        let hints = ErrorHints {
-            client_auth: auth.method().hint(),
-            grant: self.grant.hint(),
-            encoding: auth.method().encoding_hint(context),
-        };
+        let hints = self.hints(auth, context);
         let mut parts = self.parts(auth, context)?;
         if let Some(claims) = claims {
             // Those of the configuration are not to be taken away by an API.
@@ -230,11 +226,7 @@ impl TokenRequest {
     ) -> Result<PreparedRequest, TokenError> {
         let (audience, auth) = (endpoint.audience(), self.auth_at(endpoint));
         let context = self.context(&audience, secrets, now);
-        let hints = ErrorHints {
-            client_auth: auth.method().hint(),
-            grant: self.grant.hint(),
-            encoding: auth.method().encoding_hint(context),
-        };
+        let hints = self.hints(auth, context);
         let mut parts = RequestParts::new(Placement::Form);
         parts.headers.insert(ACCEPT, JSON);
         self.authenticate(auth, context, &mut parts)?;
@@ -242,6 +234,14 @@ impl TokenRequest {
         parts.param("token_type_hint", "access_token");
         let (request, redactor) = encode(parts, url, &self.headers)?;
         Ok(PreparedRequest { request, redactor, hints, proof: None })
+    }
+
+    fn hints(&self, auth: &ClientAuth, context: RequestContext<'_>) -> ErrorHints {
+        ErrorHints {
+            client_auth: auth.method().hint(),
+            grant: self.grant.hint(),
+            encoding: auth.method().encoding_hint(context),
+        }
     }
 
     fn context<'a>(

@@ -64,6 +64,7 @@ impl ResponseReader<'_> {
             CollectedBody::Complete(body) => self.error_response(&head, &body),
             CollectedBody::Broken(_) | CollectedBody::TooLarge => self.error_response(&head, b""),
         };
+        let error = error.of("the token was not revoked");
         Err(match retry_after(&head.headers, now) {
             Some(delay) => error.retry_in(delay),
             None => error,

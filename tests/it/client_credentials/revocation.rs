@@ -105,6 +105,7 @@ async fn what_the_issuer_has_against_it_is_a_typed_error() {
     assert_eq!(error.code(), Some("invalid_client"));
     let error = revoked_with(json(400, r#"{"error":"unsupported_token_type"}"#)).await.unwrap_err();
     assert_eq!(error.code(), Some("unsupported_token_type"));
+    assert!(error.to_string().starts_with("the token was not revoked: "), "{error}");
     let error = revoked_with(answer(503, &[("retry-after", "7")], "")).await.unwrap_err();
     assert!(error.is_transient());
     assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
@@ -116,7 +117,8 @@ async fn what_the_issuer_has_against_it_is_a_typed_error() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_has_neither_token_nor_secret_in_it() {
-    let endpoint = TokenEndpoint::new([token()]);
+    let issued = r#"{"access_token":"SlAV32hkKG","token_type":"Bearer","expires_in":3600}"#;
+    let endpoint = TokenEndpoint::new([json(200, issued)]);
     let credentials = endpoint.credentials().revocation_endpoint(REVOCATION).build().unwrap();
     let tokens = TokenCache::new(credentials);
     let token = tokens.token().await.unwrap();

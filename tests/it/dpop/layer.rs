@@ -441,3 +441,20 @@ async fn a_nonce_that_a_grpc_server_asks_for_is_no_rejection_either() {
     assert_eq!(*fetches.lock().unwrap(), 1);
     assert_eq!(api.sends(), 6);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_cloned_once_while_its_request_waits_for_a_token() {
+    let clones: Arc<Mutex<usize>> = Arc::default();
+    let counted = clones.clone();
+    let tokens = fetch_fn(async |_| Token::bearer("abc"));
+    let layer = BearerAuthLayer::new(tokens).try_clone(move |body: &Body| {
+        *counted.lock().unwrap() += 1;
+        Some(body.clone())
+    });
+    let mut client =
+        layer.layer(service_fn(async |_: Request<Body>| Ok::<_, BoxError>(answer(200))));
+    for requests in 1..=2 {
+        send(&mut client, get(URI)).await.unwrap();
+        assert_eq!(*clones.lock().unwrap(), requests);
+    }
+}

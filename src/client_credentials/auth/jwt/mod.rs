@@ -12,10 +12,7 @@ use serde_json::{Map, Value};
 
 pub use self::algorithm::JwtAlgorithm;
 use super::{request_context::RequestContext, secret::Secret};
-use crate::{
-    crypto::provider::rand::{SecureRandom, SystemRandom},
-    error::TokenError,
-};
+use crate::{crypto::random_bits, error::TokenError};
 
 const LIFETIME: Duration = Duration::from_secs(60);
 const BACKDATE: Duration = Duration::from_secs(5);
@@ -210,7 +207,7 @@ impl Jwt {
         }
         claims.insert("aud".into(), context.audience.into());
         claims.extend(self.claims.clone());
-        claims.insert("jti".into(), unique().into());
+        claims.insert("jti".into(), BASE64_URL_SAFE_NO_PAD.encode(random_bits()).into());
         claims.insert("iat".into(), since_epoch.saturating_sub(self.backdate).as_secs().into());
         claims.insert("exp".into(), since_epoch.saturating_add(self.lifetime).as_secs().into());
         Ok(claims)
@@ -219,13 +216,6 @@ impl Jwt {
     fn record_problem(&mut self, problem: &'static str) {
         self.problem.get_or_insert_with(|| TokenError::config(problem));
     }
-}
-
-/// 128 bits that nobody can guess.
-fn unique() -> String {
-    let mut bits = [0; 16];
-    SystemRandom::new().fill(&mut bits).expect("the system has randomness");
-    BASE64_URL_SAFE_NO_PAD.encode(bits)
 }
 
 impl fmt::Debug for Jwt {
