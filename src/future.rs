@@ -140,6 +140,11 @@ impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
         Self { state: State::acquiring(Box::new(unsent)) }
     }
 
+    /// The inner service was readied for a request whose token needs a proof, which is made in the first poll.
+    pub(crate) fn readied(token: Token, unsent: Unsent<S, B>) -> Self {
+        Self { state: State::readying(token, Some(Box::new(unsent))) }
+    }
+
     /// Without `sent`, the response is the caller's as it is.
     pub(crate) fn calling(future: F, sent: Option<Sent<S, B>>) -> Self {
         Self { state: State::Calling { future, sent } }
@@ -310,16 +315,17 @@ impl<S, B> Sent<S, B> {
     /// What the response says about the token, if anything follows from that.
     #[inline]
     fn verdict<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
-        let status = response.status();
-        let objection = self.objection(response);
-        if objection == Some(Objection::Nonce) {
-            return Some(Verdict::WithNonce);
+        match &self.bound {
+            None => self.verdict_on_token(response),
+            Some(_) => self.verdict_on_bound(response),
         }
+    }
+
+    #[inline]
+    fn verdict_on_token<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
+        let status = response.status();
         if self.settings.step_up().may_want(status) {
             return Some(Verdict::Unread);
-        }
-        if objection.is_some() {
-            return None;
         }
         match self.settings.rejection().is_in(status, response.headers()) {
             true => Some(Verdict::Refused),
@@ -328,7 +334,16 @@ impl<S, B> Sent<S, B> {
         }
     }
 
-    #[inline]
+    /// What it has against the proof says nothing about the token.
+    #[cold]
+    fn verdict_on_bound<RB>(&self, response: &Response<RB>) -> Option<Verdict> {
+        match self.objection(response) {
+            Some(Objection::Nonce) => Some(Verdict::WithNonce),
+            Some(Objection::Other) if !self.settings.step_up().may_want(response.status()) => None,
+            Some(Objection::Other) | None => self.verdict_on_token(response),
+        }
+    }
+
     fn objection<RB>(&self, response: &Response<RB>) -> Option<Objection> {
         let (status, headers) = (response.status(), response.headers());
         let is_rejection = || self.settings.rejection().is_in(status, headers);

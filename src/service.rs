@@ -14,9 +14,8 @@ use crate::{
     future::{ResponseFuture, Sent, Turn, Unsent},
     replay::{CloneBody, Keep, Replay},
     request_copy::RequestCopy,
-    settings::{Attached, RequestSettings, SharedSettings},
+    settings::{RequestSettings, SharedSettings},
     target::Admission,
-    token::TokenId,
 };
 
 /// An HTTP client that sends a bearer token with each request. Made by
@@ -104,35 +103,32 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let mut token = settings.attach_at_once(&mut request);
-        let mut bound = None;
-        if token.is_some_and(TokenId::is_bound) {
-            (token, bound) = match settings.prove_at_once(&mut request) {
-                Ok(Some(Attached { token, bound })) => (Some(token), bound),
-                Ok(None) => (None, None),
-                Err(error) => return self.refuse(error),
-            };
-        }
-        let Some(token) = token else {
-            self.release();
-            let service = self.inner.clone();
-            let nonce_attempt = NonceAttempt::later(&self.replay);
+        let Some(token) = settings.attach_at_once(&mut request) else {
             let turn = match copy {
                 Some(copy) => Turn::First(copy),
                 None => Turn::Once(settings.source(request.uri())),
             };
-            return ResponseFuture::acquiring(Unsent {
-                settings,
-                service,
-                request,
-                turn,
-                nonce_attempt,
-                renewed: false,
-            });
+            let Some(bound) = settings.bound_at_once() else {
+                self.release();
+                let service = self.inner.clone();
+                let nonce_attempt = NonceAttempt::later(&self.replay);
+                return ResponseFuture::acquiring(Unsent {
+                    settings,
+                    service,
+                    request,
+                    turn,
+                    nonce_attempt,
+                    renewed: false,
+                });
+            };
+            let clone = self.inner.clone();
+            let service = mem::replace(&mut self.inner, clone);
+            let nonce_attempt = NonceAttempt::of(&self.replay, request.body());
+            return ResponseFuture::readied(
+                bound,
+                Unsent { settings, service, request, turn, nonce_attempt, renewed: false },
+            );
         };
-        if let Some(bound) = &mut bound {
-            bound.allow(NonceAttempt::of(&self.replay, request.body()), request.body());
-        }
         let (future, turn) = match copy {
             Some(copy) => {
                 // The instance that was readied is called; its clone is readied for the next call.
@@ -145,7 +141,7 @@ where
                 (self.inner.call(request), Turn::Once(source))
             }
         };
-        ResponseFuture::calling(future, Some(Sent { settings, token, bound, turn }))
+        ResponseFuture::calling(future, Some(Sent { settings, token, bound: None, turn }))
     }
 }
 

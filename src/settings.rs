@@ -170,23 +170,18 @@ impl RequestSettings {
         self.layer.source_of(place)
     }
 
-    /// Attaches the token, if nobody has to wait for it. One that is bound needs a proof as well.
+    /// Attaches the token, if nobody has to wait for it, and it needs no proof.
     #[inline]
     pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
-        self.tokens().at_once(|token| self.attach_header(request, token))
+        let attached = self.tokens().at_once(|token| self.attach_header(request, token));
+        attached.filter(|token| !token.is_bound())
     }
 
-    /// The same with the proof, if the token is bound.
-    ///
-    /// # Errors
-    ///
-    /// As for [`attach`](Self::attach).
+    /// The token, if nobody has to wait for it, and it does need a proof.
     #[cold]
-    pub(crate) fn prove_at_once<B>(
-        &self,
-        request: &mut Request<B>,
-    ) -> Result<Option<Attached<B>>, TokenError> {
-        self.tokens().at_once(|token| self.attach(request, token)).transpose()
+    pub(crate) fn bound_at_once(&self) -> Option<Token> {
+        let token = self.tokens().at_once(Token::clone)?;
+        token.id().is_bound().then_some(token)
     }
 
     /// Replaces whatever there is, so that exactly one value is sent.

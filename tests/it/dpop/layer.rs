@@ -458,3 +458,31 @@ async fn a_body_is_cloned_once_while_its_request_waits_for_a_token() {
         assert_eq!(*clones.lock().unwrap(), requests);
     }
 }
+
+/// Each request's first token is refused, and then the proof is.
+async fn fetches_of(layer: impl FnOnce(BearerAuthLayer) -> BearerAuthLayer) -> usize {
+    let api = Api::new();
+    let (tokens, fetches) = api.tokens();
+    let mut client = layer(BearerAuthLayer::new(tokens)).layer(service_fn({
+        let (api, inner) = (api.clone(), api.client());
+        move |request: Request<Body>| {
+            let error = if api.sends() % 2 == 0 { "invalid_token" } else { "invalid_dpop_proof" };
+            api.state().error = Some(error);
+            inner.clone().call(request)
+        }
+    }));
+    for _ in 0..20 {
+        send(&mut client, get(URI)).await.unwrap();
+        if api.sends() % 2 == 1 {
+            api.state().seen.pop();
+        }
+    }
+    *fetches.lock().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_about_the_proof_does_not_say_that_the_new_token_was_accepted() {
+    let plain = fetches_of(|layer| layer).await;
+    assert_eq!(fetches_of(BearerAuthLayer::insufficient_claims).await, plain);
+    assert!(plain <= 3, "{plain}");
+}
