@@ -11,11 +11,11 @@ mod imp;
 pub(crate) use self::imp::{Bound, NonceAttempt};
 
 /// What a 401 has against the proof, and not against the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "dpop"), expect(dead_code))]
 pub(crate) enum Objection {
     /// It wants this one more nonce, which is known now.
     Nonce,
     /// Something that another token does not mend.
-    #[cfg_attr(not(feature = "dpop"), expect(dead_code))]
     Other,
 }
