@@ -288,10 +288,11 @@ impl Shared {
         Some(entry.token.clone())
     }
 
-    /// The token to fall back to, unless it has expired meanwhile.
+    /// The token to fall back to, unless it has expired or was revoked meanwhile.
     pub(super) fn fallback(&self, entry: Option<Arc<Entry>>) -> Option<Token> {
         let now = self.now();
         let entry = entry.filter(|entry| entry.phase(now) != Phase::Expired)?;
+        self.lock().current.as_ref()?;
         observe::kept(&self.name);
         Some(entry.token.clone())
     }

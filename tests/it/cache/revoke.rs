@@ -17,15 +17,24 @@ struct Revoking {
     fetches: Arc<Mutex<usize>>,
     revoked: Arc<Mutex<Vec<String>>>,
     hangs: bool,
+    /// Every fetch but the first fails, after a second.
+    fails: bool,
 }
 
 impl TokenFetcher for Revoking {
     type Error = BoxError;
 
     async fn fetch(&self, _: FetchContext) -> Result<Token, BoxError> {
-        let mut fetches = self.fetches.lock().unwrap();
-        *fetches += 1;
-        Ok(Token::bearer(&format!("t{fetches}"))?.expires_in(seconds(3600)))
+        let number = {
+            let mut fetches = self.fetches.lock().unwrap();
+            *fetches += 1;
+            *fetches
+        };
+        if self.fails && number > 1 {
+            tokio::time::sleep(seconds(1)).await;
+            return Err("unavailable".into());
+        }
+        Ok(Token::bearer(&format!("t{number}"))?.expires_in(seconds(3600)))
     }
 
     async fn revoke(&self, token: Token) -> Result<(), TokenError> {
@@ -78,6 +87,18 @@ async fn an_expired_token_is_not_worth_a_revocation() {
     tokio::time::advance(seconds(3600)).await;
     tokens.revoke().await.unwrap();
     assert!(fetcher.revoked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_waits_does_not_fall_back_to_a_revoked_token() {
+    let tokens = TokenCache::new(Revoking { fails: true, ..Revoking::default() });
+    let token = tokens.token().await.unwrap();
+    tokens.reject(&token);
+    let waits = async { tokens.token().await };
+    let revokes = async { tokens.revoke().await };
+    let (waited, revoked) = tokio::join!(waits, revokes);
+    revoked.unwrap();
+    waited.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
