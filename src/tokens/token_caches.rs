@@ -175,7 +175,9 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
                 // Where no key is ever new, the idle ones have to be found as well.
                 if fastrand::u8(..) == 0 {
                     if let Ok(rest) = self.kept.rest.try_lock() {
-                        self.sweep(rest, Instant::now());
+                        let now = Instant::now();
+                        cache.touch(now);
+                        self.sweep(rest, now);
                     }
                 }
                 Ok(cache)

@@ -174,6 +174,20 @@ async fn idle_caches_are_dropped_though_no_key_is_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_look_up_that_finds_the_idle_ones_does_not_drop_the_cache_that_it_returns() {
+    let issuers = Issuers::default();
+    let caches = issuers.caches().idle(seconds(60));
+    // One look-up in 256 looks for idle ones.
+    for _ in 0..2_000 {
+        token(&caches, 1).await.unwrap();
+        let asked = issuers.of(1).asked();
+        token(&caches, 1).await.unwrap();
+        assert_eq!(issuers.of(1).asked(), asked, "two calls at once");
+        tokio::time::advance(seconds(70)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_fetch_is_remembered_beyond_the_eviction() {
     let issuers = Issuers::default();
     let caches = issuers.caches().capacity(1);
