@@ -393,6 +393,11 @@ impl TokenCache {
     }
 
     #[cfg(feature = "token-caches")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    #[cfg(feature = "token-caches")]
     pub(crate) fn is_fetching(&self, now: Instant) -> bool {
         self.shared.lock().is_flying(now)
     }

@@ -100,8 +100,8 @@ struct Rest<K> {
 /// What is known of a key that has no cache.
 enum Remembered {
     Cache(Memory),
-    /// Its cache has gone while a fetch was under way.
-    Fetching(TokenCache),
+    /// Its cache has gone while a fetch was under way, or as soon as it was made.
+    Awaited(TokenCache),
     /// No cache could be made for it.
     Failure {
         error: TokenError,
@@ -238,8 +238,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         if let Some(error) = self.kept.rest().failure(&key, now) {
             return Err(error);
         }
-        if let Some(fetching) = self.kept.take_back(&key, now) {
-            return Ok(fetching);
+        if let Some(awaited) = self.kept.take_back(&key, now) {
+            return Ok(awaited);
         }
         let making = Making::start(&self.kept, &key)?;
         let made = (self.make)(&key);
@@ -265,7 +265,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         }
         made.touch(now);
         self.kept.caches.insert_with_lifecycle(key, made.clone(), &mut evicted);
-        rest.remember(&evicted, now, &mut forgotten);
+        rest.remember(&evicted, Some(&made), now, &mut forgotten);
         drop(rest);
         drop((evicted, forgotten));
         self.sweep(self.kept.rest(), now);
@@ -286,7 +286,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             }
             keep
         });
-        rest.remember(&idle.borrow(), now, &mut forgotten);
+        rest.remember(&idle.borrow(), None, now, &mut forgotten);
         drop(rest);
         drop((idle, forgotten));
     }
@@ -316,18 +316,18 @@ impl<K: Clone + Eq + Hash> Kept<K> {
         Arc::new(Self { caches, rest: Mutex::new(rest) })
     }
 
-    /// The cache that this key had when a fetch was under way.
+    /// The cache that this key had when it awaited a token.
     fn take_back(&self, key: &K, now: Instant) -> Option<TokenCache> {
         let (mut evicted, mut forgotten) = (Vec::new(), Vec::new());
         let mut rest = self.rest();
-        if !matches!(rest.remembered.get(key), Some(Remembered::Fetching(_))) {
+        if !matches!(rest.remembered.get(key), Some(Remembered::Awaited(_))) {
             return None;
         }
         let (key, remembered) = rest.remembered.remove(key)?;
-        let Remembered::Fetching(cache) = remembered else { return None };
+        let Remembered::Awaited(cache) = remembered else { return None };
         cache.touch(now);
         self.caches.insert_with_lifecycle(key, cache.clone(), &mut evicted);
-        rest.remember(&evicted, now, &mut forgotten);
+        rest.remember(&evicted, Some(&cache), now, &mut forgotten);
         drop(rest);
         Some(cache)
     }
@@ -366,15 +366,19 @@ impl<K: Clone + Eq + Hash> Rest<K> {
         self.remembered.insert_with_lifecycle(key, failure, forgotten);
     }
 
+    /// One that was just `inserted` may be among those that have gone, and is about to be used.
     fn remember(
         &mut self,
         gone: &[(K, TokenCache)],
+        inserted: Option<&TokenCache>,
         now: Instant,
         forgotten: &mut Vec<(K, Remembered)>,
     ) {
         for (key, cache) in gone {
             let remembered = match cache.memory(now) {
-                _ if cache.is_fetching(now) => Remembered::Fetching(cache.clone()),
+                _ if cache.is_fetching(now) || inserted.is_some_and(|it| it.is(cache)) => {
+                    Remembered::Awaited(cache.clone())
+                }
                 Some(memory) => Remembered::Cache(memory),
                 None => continue,
             };

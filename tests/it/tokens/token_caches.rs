@@ -472,3 +472,24 @@ async fn a_cache_that_is_evicted_during_its_fetch_comes_back_with_it() {
     assert!(caches.get(&1).unwrap().token().await.is_err());
     assert_eq!(*asked.lock().unwrap(), 1, "the failure is remembered");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_evicted_as_soon_as_it_is_made_comes_back() {
+    // Those in use make it hard for a ninth to come in, more or less.
+    for rounds in 1..20 {
+        let issuers = Issuers::default();
+        let caches = issuers.caches().capacity(8);
+        issuers.of(9).is_down(true);
+        for _ in 0..rounds {
+            token(&caches, 9).await.unwrap_err();
+            for n in 0..4 * 8 {
+                token(&caches, 1 + n % 8).await.unwrap();
+            }
+        }
+        tokio::time::advance(seconds(120)).await;
+        let asked = issuers.of(9).asked();
+        token(&caches, 9).await.unwrap_err();
+        token(&caches, 9).await.unwrap_err();
+        assert_eq!(issuers.of(9).asked(), asked + 1, "the failure is remembered");
+    }
+}
