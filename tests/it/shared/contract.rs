@@ -187,11 +187,15 @@ impl<S: TokenStore<Error: Debug + Send>> Contract<S> {
     }
 
     async fn times_may_be_as_long_as_they_like(&self) {
-        let key = self.key("ever");
-        assert!(self.lock(&key, "a", Duration::MAX).await);
-        assert!(!self.lock(&key, "b", LONG).await);
-        assert!(self.store(&key, "a", "value", Duration::MAX).await);
-        assert!(self.store.load(&key).await.unwrap().unwrap().expires_in > LONG);
+        for (name, ever) in
+            [("ever", Duration::MAX), ("signed", Duration::from_millis(i64::MAX as u64))]
+        {
+            let key = self.key(name);
+            assert!(self.lock(&key, "a", ever).await);
+            assert!(!self.lock(&key, "b", LONG).await);
+            assert!(self.store(&key, "a", "value", ever).await);
+            assert!(self.store.load(&key).await.unwrap().unwrap().expires_in > LONG);
+        }
     }
 
     async fn of_many_at_once_one_gets_the_lock(self: &Arc<Self>) {
