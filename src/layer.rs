@@ -322,7 +322,7 @@ impl<R> BearerAuthLayer<R> {
     }
 
     /// Whether each request has a cache of its own.
-    #[cfg(feature = "reqwest-middleware")]
+    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
     pub(crate) fn selects(&self) -> bool {
         self.settings.selects()
     }

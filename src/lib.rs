@@ -47,7 +47,7 @@ pub mod replay;
 mod request_copy;
 #[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
 mod reqwest_client;
-#[cfg(feature = "reqwest-middleware")]
+#[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
 mod reqwest_middleware;
 mod service;
 mod settings;

@@ -111,7 +111,7 @@ impl SharedSettings {
         self.copies = Striped::new();
     }
 
-    #[cfg(feature = "reqwest-middleware")]
+    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
     pub(crate) fn selects(&self) -> bool {
         self.settings.selector.is_some()
     }
