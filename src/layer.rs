@@ -305,8 +305,9 @@ impl<R> BearerAuthLayer<R> {
     /// matter: [`Token::prefixed`](crate::Token::prefixed), or
     /// the `token_prefix` of `ClientCredentialsBuilder`.
     ///
-    /// A caller's own value in this header is then kept, and the layer ignores `Authorization`. A name that the `http` crate has no constant for costs each request a hash
-    /// over its bytes, twice, or once with [`overwrite`](Self::overwrite).
+    /// A caller's own value in this header is then kept, and the layer ignores `Authorization`. A name that the
+    /// `http` crate has no constant for costs each request a hash over its bytes, twice, or once with
+    /// [`overwrite`](Self::overwrite).
     ///
     /// What follows redirects *inside* of this layer, as reqwest does by itself, takes
     /// `Authorization` off at another origin, but no header that it does not know. With a header of

@@ -172,9 +172,9 @@ middleware! {
     ///
     /// Middleware before the layer sees a request once. Middleware after it sees each attempt.
     ///
-    /// reqwest follows redirects after all middleware. It removes `Authorization` when the scheme, the host or
-    /// the port changes, but not a header that was named with [`header`](BearerAuthLayer::header). If the new
-    /// origin refuses the request, the layer sends the first request once more, although the first origin may
+    /// reqwest follows redirects after all middleware. It removes `Authorization` when the host or the port
+    /// changes, and since some release between 0.13.1 and 0.13.5 also when only the scheme changes. It does not
+    /// remove a header that was named with [`header`](BearerAuthLayer::header). If the new origin refuses the request, the layer sends the first request once more, although the first origin may
     /// have accepted it. Where either matters, build the client with `redirect::Policy::none()`.
     ///
     /// ```no_run
@@ -203,6 +203,6 @@ middleware! {
     reqwest012,
     reqwest_middleware012,
     "reqwest-middleware-012",
-    /// The same for reqwest-middleware 0.4, which is the one for reqwest 0.12. That does not remove `Authorization`
-    /// from a redirected request when only the scheme changes.
+    /// The same for reqwest-middleware 0.4, which is the one for reqwest 0.12. reqwest 0.12 does not remove
+    /// `Authorization` from a redirected request when only the scheme changes.
 }

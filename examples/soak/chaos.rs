@@ -1,4 +1,4 @@
-//! What goes wrong, and when. The seed decides all of it.
+//! What goes wrong, and when. The seed decides the order.
 
 use std::{sync::Arc, time::Duration};
 

@@ -77,6 +77,7 @@ async fn send(
     let until = start + args.duration;
     let mut rng = Rng::with_seed(args.seed);
     let mut callers = JoinSet::new();
+    let chaos_seed = rng.u64(..);
     for _ in 0..args.tasks {
         let (client, url) = (client.clone(), servers.orders.clone());
         let (world, tally) = (Arc::clone(world), Arc::clone(tally));
@@ -88,7 +89,7 @@ async fn send(
     };
     let disturbed = async {
         tokio::select! {
-            () = chaos::run(Arc::clone(world), rng.u64(..), |event| tally.happened(event)) => {}
+            () = chaos::run(Arc::clone(world), chaos_seed, |event| tally.happened(event)) => {}
             () = show(start, args.duration, tally) => {}
             () = sleep_until(until) => {}
         }

@@ -195,14 +195,18 @@ impl TokenCache {
     ///
     /// # Errors
     ///
-    /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint or
-    /// the fetcher cannot revoke, and [`is_timeout`](TokenError::is_timeout) after the cache's
-    /// [fetch timeout](TokenCacheBuilder::fetch_timeout). There is no second attempt. In any case the
-    /// token is not in the cache any more.
+    /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint,
+    /// the fetcher cannot revoke, or the token is [fixed](Self::fixed), and [`is_timeout`](TokenError::is_timeout) after the cache's
+    /// [fetch timeout](TokenCacheBuilder::fetch_timeout). There is no second attempt. The
+    /// token is not in the cache any more, unless it is fixed or there is no runtime.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the issuer may not have heard of it.
+    ///
+    /// # Panics
+    ///
+    /// As [`token`](Self::token) does, if the runtime has no timers.
     ///
     /// ```no_run
     /// # async fn f(tokens: tower_bearer::TokenCache) {

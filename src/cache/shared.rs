@@ -246,11 +246,22 @@ impl Shared {
 
     /// Takes the token out, and has it revoked.
     pub(super) async fn revoke(self: &Arc<Self>) -> Result<(), TokenError> {
-        let Some(token) = self.take() else { return Ok(()) };
+        if self.is_fixed {
+            return Err(TokenError::fixed());
+        }
+        if self.peek().is_none() {
+            return Ok(());
+        }
+        Handle::try_current().map_err(|_| TokenError::no_runtime())?;
         let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
         let timeout = self.policy.fetch_timeout.min(FOREVER);
-        let revoke = FETCHES.scope(behind, self.fetcher.clone().revoke(token));
-        tokio::time::timeout(timeout, revoke)
+        let revoke = async {
+            match self.take() {
+                Some(token) => self.fetcher.clone().revoke(token).await,
+                None => Ok(()),
+            }
+        };
+        tokio::time::timeout(timeout, FETCHES.scope(behind, revoke))
             .await
             .unwrap_or_else(|_| Err(TokenError::revocation_timed_out(timeout)))
     }

@@ -151,8 +151,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
     }
 
     /// How long a cache is kept that nobody gets a token from. It may be kept for a second and an
-    /// eighth of that time longer, and longer still while no key is asked for at all or a fetch is under way. A renewal that nobody asked for does
-    /// not count. [`Duration::MAX`] keeps caches until there are too many.
+    /// eighth of that time longer. It is kept longer still while no key is asked for at all, or while a fetch is
+    /// under way. A renewal that nobody asked for does not count as a use. [`Duration::MAX`] keeps caches until there are too many.
     ///
     /// Starts a new, empty set, which clones made before do not share. Default: 1 hour.
     #[must_use]
@@ -205,7 +205,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
     ///
     /// # Panics
     ///
-    /// As [`TokenCache::token`] does, if the runtime has no timers.
+    /// Outside of a tokio runtime, and as [`TokenCache::token`] does, if the runtime has no timers.
     #[must_use = "these keys have no token"]
     pub async fn warm<I>(&self, keys: I) -> Vec<(K, TokenError)>
     where
@@ -259,17 +259,29 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             drop(rest);
             return Ok(earlier);
         }
-        match rest.remembered.remove(&key) {
-            Some((_, Remembered::Cache(memory))) => made.recall(memory),
-            other => forgotten.extend(other),
-        }
-        made.touch(now);
-        self.kept.caches.insert_with_lifecycle(key, made.clone(), &mut evicted);
-        rest.remember(&evicted, Some(&made), now, &mut forgotten);
+        let mut unused = None;
+        let cache = match rest.remembered.remove(&key) {
+            // Another thread has made one meanwhile, which is gone already.
+            Some((_, Remembered::Awaited(earlier))) => {
+                unused = Some(made);
+                earlier
+            }
+            Some((_, Remembered::Cache(memory))) => {
+                made.recall(memory);
+                made
+            }
+            other => {
+                forgotten.extend(other);
+                made
+            }
+        };
+        cache.touch(now);
+        self.kept.caches.insert_with_lifecycle(key, cache.clone(), &mut evicted);
+        rest.remember(&evicted, Some(&cache), now, &mut forgotten);
         drop(rest);
-        drop((evicted, forgotten));
+        drop((evicted, forgotten, unused));
         self.sweep(self.kept.rest(), now);
-        Ok(made)
+        Ok(cache)
     }
 
     /// Takes away what has been idle for too long, if that was not looked for a while ago.
@@ -279,12 +291,17 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
             return;
         }
         rest.swept = now;
-        self.kept.caches.retain(|key, cache| {
+        let keep = |key: &K, cache: &TokenCache| {
             let keep = cache.idle_for(now) <= self.idle;
             if !keep {
                 idle.borrow_mut().push((key.clone(), cache.clone()));
             }
             keep
+        };
+        self.kept.caches.retain(keep);
+        rest.remembered.retain(|key, remembered| match remembered {
+            Remembered::Awaited(cache) => keep(key, cache),
+            _ => true,
         });
         rest.remember(&idle.borrow(), None, now, &mut forgotten);
         drop(rest);

@@ -91,3 +91,11 @@ async fn a_token_of_another_cache_that_was_refused_is_replaced_by_the_fixed_one(
     cache.reject(&Token::bearer("t0").unwrap());
     assert_eq!(cache.token().await.unwrap().expose(), "t1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_token_is_not_revoked() {
+    let cache = TokenCache::fixed(fixed());
+    let error = cache.revoke().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("a fixed token"), "{error}");
+    assert_eq!(cache.token().await.unwrap().expose(), "t1");
+}

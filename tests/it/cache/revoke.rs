@@ -1,8 +1,10 @@
 //! A token that is revoked when its service shuts down (RFC 7009).
 
 use std::{
-    future::pending,
+    future::{Future, pending},
+    pin::pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
 };
 
 use tower_bearer::{
@@ -134,4 +136,21 @@ async fn a_fetcher_that_cannot_revoke_says_so() {
     tokens.token().await.unwrap();
     let error = tokens.revoke().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("TokenFetcher::revoke"), "{error}");
+}
+
+#[test]
+fn without_a_runtime_nothing_is_revoked_and_the_token_stays() {
+    let fetcher = Revoking::default();
+    let tokens = TokenCache::new(fetcher.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(tokens.token()).unwrap();
+    let Poll::Ready(revoked) = pin!(tokens.revoke()).poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        panic!("there is something to wait for");
+    };
+    let error = revoked.unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+    assert!(tokens.peek().is_some());
+    runtime.block_on(tokens.revoke()).unwrap();
+    assert_eq!(*fetcher.revoked.lock().unwrap(), ["t1"]);
 }

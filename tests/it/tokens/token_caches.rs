@@ -493,3 +493,67 @@ async fn a_cache_that_is_evicted_as_soon_as_it_is_made_comes_back() {
         assert_eq!(issuers.of(9).asked(), asked + 1, "the failure is remembered");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_evicted_during_its_fetch_is_dropped_when_it_is_idle() {
+    let fetches = Arc::new(Mutex::new(0));
+    let caches = TokenCaches::new({
+        let fetches = fetches.clone();
+        move |_: &u32| {
+            let fetches = fetches.clone();
+            let fetcher = fetch_fn(move |_| {
+                *fetches.lock().unwrap() += 1;
+                async {
+                    tokio::time::sleep(seconds(1)).await;
+                    Token::bearer("abc").map(|token| token.expires_in(seconds(60)))
+                }
+            });
+            Ok::<_, TokenError>(TokenCache::builder().keep_fresh().build(fetcher))
+        }
+    })
+    .capacity(1)
+    .idle(seconds(600));
+    let cache = caches.get(&1).unwrap();
+    let caller = tokio::spawn(async move { cache.token().await });
+    tokio::task::yield_now().await;
+    let _ = caches.get(&2).unwrap();
+    caller.await.unwrap().unwrap();
+    for key in 3..10 {
+        tokio::time::sleep(seconds(300)).await;
+        let _ = caches.get(&key).unwrap();
+    }
+    let before = *fetches.lock().unwrap();
+    tokio::time::sleep(seconds(3600)).await;
+    assert_eq!(*fetches.lock().unwrap(), before, "nobody keeps it fresh any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_threads_that_make_the_same_key_use_one_cache_even_if_it_is_evicted_meanwhile() {
+    let issuer = Issuer::of(seconds(3600)).latency(seconds(1));
+    let runtime = tokio::runtime::Handle::current();
+    let (all, early) = (Arc::new(OnceLock::<TokenCaches<u32>>::new()), Arc::new(OnceLock::new()));
+    let caches = TokenCaches::new({
+        let (issuer, all, early) = (issuer.clone(), all.clone(), early.clone());
+        let made = AtomicBool::new(false);
+        move |&key: &u32| {
+            if key == 1 && !made.swap(true, Ordering::Relaxed) {
+                let (all, runtime) = (all.get().unwrap().clone(), runtime.clone());
+                let other = std::thread::spawn(move || {
+                    let _runtime = runtime.enter();
+                    let cache = all.get(&1).unwrap();
+                    let caller = tokio::spawn(async move { cache.token().await });
+                    (all, caller)
+                });
+                let _ = early.set(Mutex::new(Some(other.join().unwrap())));
+            }
+            Ok::<_, TokenError>(issuer.clone())
+        }
+    })
+    .capacity(1);
+    let _ = all.set(caches.clone());
+    let late = caches.get(&1).unwrap();
+    let (_, caller) = early.get().unwrap().lock().unwrap().take().unwrap();
+    late.token().await.unwrap();
+    caller.await.unwrap().unwrap();
+    assert_eq!(issuer.fetches(), 1);
+}
