@@ -31,8 +31,8 @@ const UNCOMPRESSED: u8 = 4;
 /// signature in each request, at the token endpoint as well as at the API.
 ///
 /// Most services [`generate`](Self::generate) a key when they start, and never store it. A key
-/// [from PEM](Self::from_pem) is for issuers that know their clients' keys beforehand, and for
-/// processes that share tokens. Give each client a key of its own, and give none to two issuers.
+/// [from PEM](Self::from_pem) is for issuers that know their clients' keys beforehand. `Shared` does not
+/// share bound tokens, whatever the key. Give each client a key of its own, and give none to two issuers.
 ///
 /// Cloning is cheap. `Debug` shows the thumbprint alone.
 ///

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::atomic::Ordering::Relaxed,
     task::Poll,
     time::Duration,
 };
@@ -81,7 +82,9 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     }
 
     pub(super) async fn run(mut self, place: Place<'_>) -> Result<Token, TokenError> {
-        let (mut protocol, mut step) = match self.shared.breaker().is_open(self.began) {
+        let is_alone =
+            self.shared.are_bound.load(Relaxed) || self.shared.breaker().is_open(self.began);
+        let (mut protocol, mut step) = match is_alone {
             true => Protocol::start_alone(),
             false => Protocol::start(self.patience()),
         };
@@ -212,7 +215,9 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         };
         let validity = Validity { lifetime, until };
         // A bound token is of no use to a process that does not have its key.
-        let is_shared = !token.id().is_bound() && self.keep(validity).is_some();
+        let is_bound = token.id().is_bound();
+        self.shared.are_bound.store(is_bound, Relaxed);
+        let is_shared = !is_bound && self.keep(validity).is_some();
         match bytes.filter(|_| is_shared) {
             Some(entry) => Answer::Lasting(Candidate { token, validity, entry }),
             None => Answer::Spent(Candidate { token, validity, entry: Bytes::new() }),
@@ -290,11 +295,11 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
     }
 
     /// How long an operation may take. Half of the time that is left, at most, so that a token in hand is not
-    /// lost over the store.
+    /// lost over the store. A quarter of the lease, at most, so that one which is prolonged is not over by then.
     fn limit(&self) -> Duration {
         let all = self.context.fetch_timeout();
         let left = all.saturating_sub(self.began.elapsed());
-        self.shared.store_timeout.min(all / 8).min(left / 2)
+        self.shared.store_timeout.min(LEASE / 4).min(all / 8).min(left / 2)
     }
 
     /// How long the store is to keep a token, if it is to. A store may do what it is told as late as the lease

@@ -3,7 +3,13 @@
 use crate::{error::TokenError, sha256::sha256_hex};
 
 /// A hash of what tells the token from others. Nothing of it can be read from the key.
-pub(super) fn of(identity: Option<&str>, name: Option<&str>) -> Result<String, TokenError> {
+///
+/// A token with the `claims` that an API has asked for lies apart from one without.
+pub(super) fn of(
+    identity: Option<&str>,
+    name: Option<&str>,
+    claims: Option<&str>,
+) -> Result<String, TokenError> {
     if identity.is_none() && name.is_none() {
         return Err(TokenError::config(
             "the fetcher does not tell its tokens from others, pass to `Shared::name` a text that \
@@ -11,7 +17,11 @@ pub(super) fn of(identity: Option<&str>, name: Option<&str>) -> Result<String, T
         ));
     }
     // JSON, so that no two pairs have the same text.
-    let text = serde_json::json!([identity, name]).to_string();
+    let text = match claims {
+        None => serde_json::json!([identity, name]),
+        Some(claims) => serde_json::json!([identity, name, claims]),
+    };
+    let text = text.to_string();
     Ok(format!("tower-bearer:{}", sha256_hex(&text)))
 }
 
@@ -22,15 +32,18 @@ mod tests {
     #[test]
     fn another_identity_or_name_is_another_key() {
         let pairs = [
-            (Some("a"), None),
-            (None, Some("a")),
-            (Some("a"), Some("a")),
-            (Some("a"), Some("")),
-            (Some("ab"), Some("")),
-            (Some("a\",\"b"), None),
-            (Some("a"), Some("b")),
+            (Some("a"), None, None),
+            (None, Some("a"), None),
+            (Some("a"), Some("a"), None),
+            (Some("a"), Some(""), None),
+            (Some("ab"), Some(""), None),
+            (Some("a\",\"b"), None, None),
+            (Some("a"), Some("b"), None),
+            (Some("a"), Some("b"), Some("{}")),
+            (Some("a"), Some("b"), Some("{\"a\":1}")),
         ];
-        let mut keys: Vec<_> = pairs.map(|(identity, name)| of(identity, name).unwrap()).into();
+        let mut keys: Vec<_> =
+            pairs.map(|(identity, name, claims)| of(identity, name, claims).unwrap()).into();
         assert!(keys.iter().all(|key| key.len() <= 128 && key.starts_with("tower-bearer:")));
         keys.sort();
         keys.dedup();
@@ -39,7 +52,7 @@ mod tests {
 
     #[test]
     fn without_identity_and_name_there_is_no_key() {
-        let error = of(None, None).unwrap_err();
+        let error = of(None, None, None).unwrap_err();
         assert!(error.is_config() && error.to_string().contains("`Shared::name`"), "{error}");
     }
 }

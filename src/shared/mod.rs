@@ -16,7 +16,7 @@ mod store;
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -93,6 +93,8 @@ pub struct Shared<F, S> {
     default_lifetime: Duration,
     store_timeout: Duration,
     breaker: Mutex<Breaker>,
+    /// The last token of the fetcher was bound to a key, so that it is not shared and nobody waits for it.
+    are_bound: AtomicBool,
 }
 
 /// How tokens lie in the store.
@@ -114,6 +116,7 @@ impl<F, S> Shared<F, S> {
             default_lifetime: DEFAULT_LIFETIME,
             store_timeout: STORE_TIMEOUT,
             breaker: Mutex::default(),
+            are_bound: AtomicBool::default(),
         }
     }
 
@@ -158,8 +161,8 @@ impl<F, S> Shared<F, S> {
     }
 
     /// How long an operation of the store may take before it counts as failed. The default is 250 ms. It is at
-    /// most an eighth of the cache's [fetch timeout](crate::TokenCacheBuilder::fetch_timeout), whatever is set
-    /// here.
+    /// most 750 ms, and an eighth of the cache's [fetch timeout](crate::TokenCacheBuilder::fetch_timeout),
+    /// whatever is set here.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         self
@@ -197,9 +200,10 @@ impl<F: TokenFetcher, S: TokenStore> TokenFetcher for Shared<F, S> {
     type Error = TokenError;
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
-        let fetch = Fetch::start(self, context);
         self.check()?;
-        let key = key::of(self.fetcher.identity().as_deref(), self.name.as_deref())?;
+        let identity = self.fetcher.identity();
+        let key = key::of(identity.as_deref(), self.name.as_deref(), context.claims())?;
+        let fetch = Fetch::start(self, context);
         let seal = self.read_seal().await?;
         fetch.run(Place { key: &key, seal: seal.as_ref() }).await
     }

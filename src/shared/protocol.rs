@@ -8,12 +8,14 @@
 //! | `Looking` | loads the entry | nothing is changed |
 //! | `Locking` | takes the lock | the lock, if it was taken, runs out with its lease |
 //! | `LookingAgain` | loads once more, under the lock | the lock runs out |
-//! | `Asking(Leased)` | asks the issuer, and prolongs the lease | the lock runs out, the token is lost |
+//! | `Asking(Held)` | asks the issuer, and prolongs the lease | the lock runs out, the token is lost |
 //! | `Storing` | stores the token and lets the lock go, in one step | the token is there, or the lock runs out and the token is lost |
 //! | `Yielding` | looks at what another has stored, as the lease may be lost | the lock, if it is held, runs out |
 //! | `Unlocking` | lets the lock go | the lock runs out |
 //! | `Pausing` | waits for the holder of the lock | nothing is changed |
-//! | `Asking(Alone)` | asks the issuer without the lock | nothing is changed |
+//! | `Asking(NotHeld)` | asks the issuer without the lock | nothing is changed |
+//! | `Overtaking` | the same, as it has waited for the holder for long enough | nothing is changed |
+//! | `LookingLast` | looks whether the holder was faster, as the issuer gave no token | nothing is changed |
 //!
 //! The issuer is asked at most once. The store is left alone from the first of its operations that fails.
 
@@ -43,6 +45,8 @@ enum State<T, E> {
     Yielding(T),
     Unlocking(End<T, E>),
     Pausing,
+    Overtaking,
+    LookingLast(E),
     Ended,
 }
 
@@ -131,9 +135,9 @@ impl<T: Clone, E> Protocol<T, E> {
         (protocol, step)
     }
 
-    /// Whether there is a token to use if the issuer gives none.
+    /// Whether there is, or may be, a token to use if the issuer gives none.
     pub(super) fn has_fallback(&self) -> bool {
-        self.fallback.is_some()
+        self.fallback.is_some() || matches!(self.state, State::Overtaking)
     }
 
     /// What to do after this. `elapsed` is counted from the start, and `draw` is drawn from 0 to 1.
@@ -173,6 +177,20 @@ impl<T: Clone, E> Protocol<T, E> {
                 let end = self.outcome(answer);
                 self.end(end)
             }
+            (State::Overtaking, Event::Asked(Answer::Failed(error), _)) => {
+                self.to(State::LookingLast(error), Step::Load)
+            }
+            (State::Overtaking, Event::Asked(answer, _)) => {
+                let end = self.outcome(answer);
+                self.end(end)
+            }
+            (State::LookingLast(_), Event::Loaded(Found::Fresh(token))) => {
+                self.end(End::Token(token, Origin::Store))
+            }
+            (State::LookingLast(error), _) => {
+                let end = self.outcome(Answer::Failed(error));
+                self.end(end)
+            }
             (State::Yielding(_), Event::Loaded(Found::Fresh(token))) => {
                 self.end(End::Token(token, Origin::Store))
             }
@@ -190,6 +208,7 @@ impl<T: Clone, E> Protocol<T, E> {
                 | State::Locking
                 | State::LookingAgain
                 | State::Asking(_)
+                | State::Overtaking
                 | State::Pausing
                 | State::Ended,
                 _,
@@ -210,7 +229,7 @@ impl<T: Clone, E> Protocol<T, E> {
     fn pause(&mut self, elapsed: Duration, draw: f64) -> Step<T, E> {
         let left = self.give_up.saturating_sub(elapsed);
         if left.is_zero() {
-            return self.ask(Lease::NotHeld);
+            return self.to(State::Overtaking, Step::Ask(Lease::NotHeld));
         }
         let longest = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16)).min(LONGEST_PAUSE);
         self.pauses += 1;
@@ -394,5 +413,17 @@ mod tests {
             steps[2..],
             [Step::Ask(Lease::NotHeld), Step::End(End::Token(1, Origin::Issuer))]
         );
+    }
+
+    #[test]
+    fn who_has_waited_in_vain_and_gets_no_token_looks_for_that_of_the_holder() {
+        let before = [NOTHING, Event::Locked(false), failed(Lease::NotHeld)];
+        let with = |last| steps(before.iter().cloned().chain([last]).map(|event| (event, LATE)));
+        let found = with(Event::Loaded(Found::Fresh(2)));
+        assert_eq!(found[3..], [Step::Load, Step::End(End::Token(2, Origin::Store))]);
+        let fails = |fallback| [Step::Load, Step::End(End::Failed { error: "down", fallback })];
+        assert_eq!(with(NOTHING)[3..], fails(None));
+        assert_eq!(with(Event::StoreFailed)[3..], fails(None));
+        assert_eq!(with(Event::Loaded(Found::Due(3)))[3..], fails(Some(3)));
     }
 }

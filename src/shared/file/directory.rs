@@ -76,7 +76,7 @@ impl Directory {
     pub(super) fn try_lock(self) -> io::Result<Option<LockedDirectory>> {
         let lock = self.open_file(LOCK, OFlags::RDWR | OFlags::CREATE)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(LockedDirectory { directory: self, _lock: lock })),
+            Ok(()) => Ok(Some(LockedDirectory { directory: self, lock })),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -91,7 +91,14 @@ impl Directory {
 /// A directory that this process alone changes, until this is dropped or the process ends.
 pub(super) struct LockedDirectory {
     directory: Directory,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for LockedDirectory {
+    /// A process that was forked meanwhile has the file open as well, and would keep the lock.
+    fn drop(&mut self) {
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 impl LockedDirectory {
@@ -135,4 +142,21 @@ fn ours(name: &CStr) -> Option<&str> {
 
 fn denied(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a process has it that was forked while the directory was locked.
+    #[test]
+    fn a_lock_that_is_given_back_is_free_though_somebody_has_its_file_open() {
+        let parent = tempfile::tempdir().unwrap();
+        let open = || Directory::open(parent.path()).unwrap();
+        let locked = open().try_lock().unwrap().unwrap();
+        let _inherited = locked.lock.try_clone().unwrap();
+        assert!(open().try_lock().unwrap().is_none());
+        drop(locked);
+        assert!(open().try_lock().unwrap().is_some());
+    }
 }

@@ -414,6 +414,32 @@ async fn a_bound_token_is_not_shared_with_processes_that_lack_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_bound_token_of_another_process_but_the_first_time() {
+    let (key, store) = (DpopKey::generate(JwtAlgorithm::ES256).unwrap(), MemoryStore::new());
+    let replica = || {
+        let key = key.clone();
+        let fetcher = fetch_fn(move |_| {
+            let token = Token::dpop(&format!("{:x}", fastrand::u64(..)), &key);
+            async move {
+                tokio::time::sleep(seconds(1)).await;
+                token.map(|token| token.expires_in(seconds(3600)))
+            }
+        });
+        TokenCache::new(Shared::new(fetcher, store.clone()).name("orders"))
+    };
+    let replicas = [replica(), replica(), replica()];
+    for replica in &replicas {
+        let token = replica.token().await.unwrap();
+        replica.reject(&token);
+    }
+    let begun = tokio::time::Instant::now();
+    let [a, b, c] = &replicas;
+    let (a, b, c) = tokio::join!(a.token(), b.token(), c.token());
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    assert!(begun.elapsed() < seconds(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_nonce_that_a_grpc_server_asks_for_is_no_rejection_either() {
     let api = Api::new();
     let (tokens, fetches) = api.tokens();

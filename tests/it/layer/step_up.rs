@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Token, TokenCache, TokenError,
-    fetch_fn,
+    BearerAuthLayer, BoxError, ClientCredentials, NotReplayed, Shared, Token, TokenCache,
+    TokenError, TokenFetcher, fetch_fn, testing::MemoryStore,
 };
 
 use crate::support::*;
@@ -33,13 +33,17 @@ struct Claims(Arc<Mutex<Vec<Option<String>>>>);
 
 impl Claims {
     fn tokens(&self) -> TokenCache {
+        TokenCache::new(self.fetcher())
+    }
+
+    fn fetcher(&self) -> impl TokenFetcher {
         let asked = self.0.clone();
-        TokenCache::new(fetch_fn(move |context| {
+        fetch_fn(move |context| {
             let mut asked = asked.lock().unwrap();
             asked.push(context.claims().map(str::to_owned));
             let token = format!("t{}", asked.len());
             async move { Ok::<_, BoxError>(Token::bearer(&token)?.expires_in(seconds(3600))) }
-        }))
+        })
     }
 
     fn asked(&self) -> Vec<Option<String>> {
@@ -78,6 +82,25 @@ async fn a_token_with_the_claims_is_fetched_once_and_the_request_is_sent_again()
         assert_eq!(response.status(), StatusCode::OK);
     }
     assert_eq!(claims.asked(), [None, Some(CLAIMS.to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_token_without_the_claims_is_no_answer_and_one_with_them_is_shared() {
+    let (claims, store) = (Claims::default(), MemoryStore::new());
+    let replica = || TokenCache::new(Shared::new(claims.fetcher(), store.clone()).name("orders"));
+    let (one, other) = (replica(), replica());
+    let first = one.token().await.unwrap();
+    other.token().await.unwrap();
+    other.reject(&first);
+    assert_eq!(other.token().await.unwrap().expose(), "t2");
+
+    for tokens in [one, other] {
+        let layer = BearerAuthLayer::new(tokens).insufficient_claims();
+        let mut client = layer.layer(wants("t3", 401, encoded()));
+        let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    assert_eq!(claims.asked(), [None, None, Some(CLAIMS.to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -170,6 +170,23 @@ async fn a_slow_issuer_is_waited_for_longer_than_a_lease_by_all_at_one_token_req
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_too_slow_for_those_who_waited_gives_all_the_token_of_the_first() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)).latency(seconds(6)));
+    let tokens = all(&fleet.replicas(10)).await;
+    assert_eq!(tokens, vec!["t1"; 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_given_a_long_time_is_shared_too() {
+    let fleet = Fleet::of(Issuer::of(seconds(300)).latency(millis(2500)));
+    let shared = || fleet.shared().store_timeout(seconds(10));
+    let replicas: Vec<_> =
+        (0..10).map(|_| TokenCache::builder().fetch_timeout(seconds(60)).build(shared())).collect();
+    assert_eq!(all(&replicas).await, vec!["t1"; 10]);
+    assert_eq!(fleet.issuer.fetches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_another_until_its_own_fetch_would_be_too_late() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.issuer.trouble(Trouble::Hangs);

@@ -8,6 +8,7 @@ use std::{
         Arc, Condvar, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -541,10 +542,14 @@ async fn two_threads_that_make_the_same_key_use_one_cache_even_if_it_is_evicted_
                 let other = std::thread::spawn(move || {
                     let _runtime = runtime.enter();
                     let cache = all.get(&1).unwrap();
-                    let caller = tokio::spawn(async move { cache.token().await });
-                    (all, caller)
+                    let mut caller = Box::pin(async move { cache.token().await });
+                    let polled = caller.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    assert!(polled.is_pending());
+                    // The one of the first key goes.
+                    let _ = all.get(&2).unwrap();
+                    caller
                 });
-                let _ = early.set(Mutex::new(Some(other.join().unwrap())));
+                let _ = early.set(Mutex::new(Some(tokio::spawn(other.join().unwrap()))));
             }
             Ok::<_, TokenError>(issuer.clone())
         }
@@ -552,7 +557,7 @@ async fn two_threads_that_make_the_same_key_use_one_cache_even_if_it_is_evicted_
     .capacity(1);
     let _ = all.set(caches.clone());
     let late = caches.get(&1).unwrap();
-    let (_, caller) = early.get().unwrap().lock().unwrap().take().unwrap();
+    let caller = early.get().unwrap().lock().unwrap().take().unwrap();
     late.token().await.unwrap();
     caller.await.unwrap().unwrap();
     assert_eq!(issuer.fetches(), 1);
