@@ -1,4 +1,5 @@
-//! A JSON-RPC client whose token comes from an issuer. `cargo run --example jsonrpsee`
+//! A JSON-RPC client whose token comes from an issuer.
+//! `cargo run --manifest-path tests/clients/Cargo.toml --example jsonrpsee`
 //!
 //! `src/jsonrpsee.rs` makes the client.
 

@@ -1,4 +1,5 @@
-//! A Kubernetes client whose token comes from an issuer. `cargo run --example kube`
+//! A Kubernetes client whose token comes from an issuer.
+//! `cargo run --manifest-path tests/clients/Cargo.toml --example kube`
 //!
 //! `src/kube.rs` makes the client.
 

@@ -1,4 +1,5 @@
-//! A GitHub client whose token comes from an issuer. `cargo run --example octocrab`
+//! A GitHub client whose token comes from an issuer.
+//! `cargo run --manifest-path tests/clients/Cargo.toml --example octocrab`
 //!
 //! `src/octocrab.rs` makes the client.
 
