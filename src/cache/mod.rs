@@ -196,9 +196,10 @@ impl TokenCache {
     /// # Errors
     ///
     /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint,
-    /// the fetcher cannot revoke, or the token is [fixed](Self::fixed), and [`is_timeout`](TokenError::is_timeout) after the cache's
-    /// [fetch timeout](TokenCacheBuilder::fetch_timeout). There is no second attempt. The
-    /// token is not in the cache any more, unless it is fixed or there is no runtime.
+    /// the fetcher cannot revoke, or the token is [fixed](Self::fixed), and
+    /// [`is_timeout`](TokenError::is_timeout) after the cache's [fetch timeout](TokenCacheBuilder::fetch_timeout).
+    /// There is no second attempt. The token is not in the cache any more, unless it is fixed or there is no
+    /// runtime.
     ///
     /// # Cancel safety
     ///

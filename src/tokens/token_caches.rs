@@ -152,7 +152,8 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
 
     /// How long a cache is kept that nobody gets a token from. It may be kept for a second and an
     /// eighth of that time longer. It is kept longer still while no key is asked for at all, or while a fetch is
-    /// under way. A renewal that nobody asked for does not count as a use. [`Duration::MAX`] keeps caches until there are too many.
+    /// under way. A renewal that nobody asked for does not count as a use. [`Duration::MAX`] keeps caches until
+    /// there are too many.
     ///
     /// Starts a new, empty set, which clones made before do not share. Default: 1 hour.
     #[must_use]
