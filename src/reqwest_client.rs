@@ -49,10 +49,11 @@ use crate::error::BoxError;
 ///
 /// # Redirects
 ///
-/// reqwest follows redirects by itself, inside of the layer. It removes `Authorization` when the host or the
-/// port changes. When only the scheme changes, reqwest 0.13.5 removes it, and 0.13.1 and 0.12 do not. None of them
-/// removes a header that was named with [`header`](crate::BearerAuthLayer::header). A refusal by the server at the end of the redirects counts as a
-/// refusal of the token. It does not look at [`only_for`](crate::BearerAuthLayer::only_for).
+/// reqwest follows redirects by itself, inside of the layer. It removes `Authorization` when the host or the port
+/// changes. When only the scheme changes, reqwest 0.13.5 removes it, and 0.13.1 and 0.12 do not. None of them
+/// removes a header that was named with [`header`](crate::BearerAuthLayer::header). A refusal by the server at the
+/// end of the redirects counts as a refusal of the token. It does not look at
+/// [`only_for`](crate::BearerAuthLayer::only_for).
 ///
 /// So build the client with `redirect::Policy::none()`, as above, and where redirects are to be followed put
 /// tower-http's `FollowRedirect` around the layer. A client for token requests has to be built so: a redirected

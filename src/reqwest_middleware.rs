@@ -174,8 +174,9 @@ middleware! {
     ///
     /// reqwest follows redirects after all middleware. It removes `Authorization` when the host or the port
     /// changes, and since some release between 0.13.1 and 0.13.5 also when only the scheme changes. It does not
-    /// remove a header that was named with [`header`](BearerAuthLayer::header). If the new origin refuses the request, the layer sends the first request once more, although the first origin may
-    /// have accepted it. Where either matters, build the client with `redirect::Policy::none()`.
+    /// remove a header that was named with [`header`](BearerAuthLayer::header). If the new origin refuses the
+    /// request, the layer sends the first request once more, although the first origin may have accepted it.
+    /// Where either matters, build the client with `redirect::Policy::none()`.
     ///
     /// ```no_run
     /// use reqwest_middleware::ClientBuilder;
