@@ -56,21 +56,18 @@ impl Fleet {
         requests.join_all().await.into_iter().collect::<HashSet<_>>().len()
     }
 
-    /// Serves requests until the replicas have one token, and then for two lifetimes more. On a busy machine
-    /// the server is too slow now and then, so there are three attempts.
+    /// Serves requests until the replicas have one token, and then for two lifetimes more.
     async fn until_sharing(&self) {
-        for attempt in 1.. {
-            self.until(async |distinct| distinct == 1).await;
-            let (begun, before) = (Instant::now(), self.issued());
-            self.until(async |_| begun.elapsed() > 2 * LIFETIME).await;
-            // A renewal takes place when a fifth of the lifetime is left, or a little later.
-            let renewals = begun.elapsed().div_duration_f64(LIFETIME.mul_f64(0.75)).ceil() as usize;
-            let requests = self.issued() - before;
-            if (1..=renewals).contains(&requests) {
-                return;
-            }
-            assert!(attempt < 3, "{requests} token requests, {renewals} renewals");
-        }
+        self.until(async |distinct| distinct == 1).await;
+        let (begun, before) = (Instant::now(), self.issued());
+        self.until(async |_| begun.elapsed() > 2 * LIFETIME).await;
+        // A renewal takes place when a fifth of the lifetime is left, or a little later.
+        let renewals = begun.elapsed().div_duration_f64(LIFETIME.mul_f64(0.75)).ceil() as usize;
+        let requests = self.issued() - before;
+        assert!(
+            (1..=renewals).contains(&requests),
+            "{requests} token requests, {renewals} renewals"
+        );
     }
 
     /// Serves requests until each replica has a token of its own.
