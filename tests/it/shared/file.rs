@@ -253,7 +253,7 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing_stuck() {
         child.kill();
         let value = store.load("churn").await.unwrap().unwrap().value;
         assert!(value.len() == 64 * 1024 && value.iter().all(|byte| *byte == value[0]));
-        until(async || in_time(store.lock("churn", "after", SHORT).await)).await;
+        until(async || in_time(async || store.lock("churn", "after", SHORT).await).await).await;
         assert!(store.store("churn", "after", value, LONG).await.unwrap());
     }
 }
@@ -283,14 +283,15 @@ async fn process() {
     match &*task {
         "count" => {
             for _ in 0..50 {
-                until(async || in_time(store.lock("count", &owner, LONG).await)).await;
-                let next = Bytes::from((count(&store).await + 1).to_string());
-                until(async || in_time(store.store("count", &owner, next.clone(), LONG).await))
+                until(async || in_time(async || store.lock("count", &owner, LONG).await).await)
                     .await;
+                let next = Bytes::from((count(&store).await + 1).to_string());
+                let stored = async || store.store("count", &owner, next.clone(), LONG).await;
+                assert!(in_time(stored).await);
             }
         }
         "hold" => {
-            until(async || in_time(store.lock("count", &owner, SHORT).await)).await;
+            assert!(in_time(async || store.lock("count", &owner, SHORT).await).await);
             put(&store, "held", &owner, "").await;
             std::future::pending().await
         }
@@ -341,17 +342,21 @@ impl Drop for Process {
 async fn put(store: &FileStore, key: &str, owner: &str, value: impl Into<Bytes>) {
     let value = value.into();
     until(async || {
-        in_time(store.lock(key, owner, SHORT).await)
-            && in_time(store.store(key, owner, value.clone(), LONG).await)
+        in_time(async || store.lock(key, owner, SHORT).await).await
+            && in_time(async || store.store(key, owner, value.clone(), LONG).await).await
     })
     .await;
 }
 
-/// Where the disk is slow, a process that waits for the others is told so, and nothing is changed.
-fn in_time(changed: io::Result<bool>) -> bool {
-    match changed {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => false,
-        changed => changed.unwrap(),
+/// Where the disk is slow, a process that waits for the directory is told so, and nothing is changed. It tries
+/// again.
+async fn in_time(mut change: impl AsyncFnMut() -> io::Result<bool>) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match change().await {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && Instant::now() < deadline => {}
+            changed => return changed.unwrap(),
+        }
     }
 }
 
