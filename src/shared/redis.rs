@@ -2,8 +2,7 @@ use std::{fmt, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use redis::{
-    Client, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, Script,
-    ScriptInvocation,
+    Client, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, Script, ScriptInvocation,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -155,11 +154,12 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A server that does not know `HELLO` or `AUTH` repeats the arguments, possibly cut off.
+    /// A server that does not know a command, such as `HELLO` or `AUTH`, repeats its arguments, possibly cut off.
     fn without_password(&self, error: RedisError) -> RedisError {
-        let repeats = self.password.as_deref().is_some_and(|it| error.to_string().contains(it));
-        if repeats || error.kind() == ErrorKind::RESP3NotSupported {
-            let text = "the server's message is left out, since it repeats the password";
+        let text = error.to_string();
+        let repeats_all = self.password.as_deref().is_some_and(|it| text.contains(it));
+        if repeats_all || text.contains("args beginning with") {
+            let text = "the server's message is left out, since it repeats what was sent to it";
             return RedisError::from((error.kind(), text));
         }
         error

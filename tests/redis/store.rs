@@ -340,9 +340,11 @@ async fn rubbish_is_an_error_that_does_not_repeat_the_password() {
         "-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `orders`, `{}`\r\n",
         &PASSWORD[..PASSWORD.len() / 2],
     );
+    let newer = echo.replace('`', "'");
     let denied = format!("-DENIED `AUTH orders {PASSWORD}`\r\n");
     for (answer, protocol) in [
         (echo.as_str(), "resp3"),
+        (newer.as_str(), "resp3"),
         (denied.as_str(), "resp3"),
         (denied.as_str(), "resp2"),
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "resp2"),
@@ -358,8 +360,22 @@ async fn rubbish_is_an_error_that_does_not_repeat_the_password() {
         let server = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(text.as_bytes()).await;
+                let text = text.clone();
+                tokio::spawn(async move {
+                    let mut commands = [0; 4096];
+                    let length = stream.read(&mut commands).await.unwrap_or_default();
+                    // An error is the answer to each command.
+                    let times = match text.starts_with('-') {
+                        true => commands[..length]
+                            .split(|&byte| byte == b'\n')
+                            .filter(|line| line.starts_with(b"*"))
+                            .count(),
+                        false => 1,
+                    };
+                    let _ = stream.write_all(text.repeat(times).as_bytes()).await;
+                    // To close the socket at once could take the answer away from the client.
+                    while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {}
+                });
             }
         });
         let url = format!("redis://orders:{PASSWORD}@{address}?protocol={protocol}");
