@@ -51,6 +51,10 @@ impl TokenCacheBuilder {
     /// Never more than a fifth of the token's lifetime, so that short tokens are reused too. The
     /// moment moves later by up to half of the window, drawn once for each token, so that
     /// services started together do not renew together. Default: 5 minutes.
+    ///
+    /// With the defaults and a token of 5 minutes or less, the latest such moment is that of the
+    /// [expiry margin](Self::expiry_margin). A request can then find the token past both, and waits for the
+    /// renewal. A shorter margin leaves time between the two.
     pub fn refresh_ahead(mut self, window: Duration) -> Self {
         self.policy.refresh_ahead = window;
         self
