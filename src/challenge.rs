@@ -22,6 +22,7 @@ fn error(headers: &HeaderMap, scheme: &str) -> Option<String> {
 }
 
 /// A parameter of the Bearer challenge with this `error`. Of several with that name the first counts.
+#[cfg(feature = "client-credentials")]
 pub(crate) fn bearer_param(headers: &HeaderMap, error: &str, name: &str) -> Option<String> {
     headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| {
         let params: Vec<_> =

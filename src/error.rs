@@ -171,6 +171,11 @@ impl TokenError {
         Self { inner: Arc::new(inner), retry_after: None }
     }
 
+    #[cold]
+    pub(crate) fn too_many_headers() -> Self {
+        Self::config("the request has so many headers that the token does not fit, send fewer")
+    }
+
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Config, message)
     }

@@ -3,13 +3,15 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tower_layer::Layer;
 
+#[cfg(feature = "client-credentials")]
+use crate::claims;
 use crate::{
     cache::TokenCache,
     error::{BoxError, TokenError},
     rejection::Rejection,
     replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
-    settings::{Settings, SharedSettings},
+    settings::{Settings, SharedSettings, Tokens},
     target::Origin,
     tokens::{RequestHead, Selector},
 };
@@ -82,7 +84,7 @@ pub struct BearerAuthLayer<R = CloneBody> {
 impl BearerAuthLayer {
     /// Attaches tokens from this cache, or from a cache made over this fetcher.
     pub fn new(tokens: impl Into<TokenCache>) -> Self {
-        let settings = SharedSettings::new(Settings::new(tokens.into()));
+        let settings = SharedSettings::new(Settings::new(Tokens::One(tokens.into())));
         Self { settings: Arc::new(settings), replay: CloneBody }
     }
 
@@ -127,7 +129,7 @@ impl BearerAuthLayer {
         F: Fn(RequestHead<'_>) -> Result<Option<TokenCache>, E> + Send + Sync + 'static,
         E: Into<BoxError>,
     {
-        let settings = SharedSettings::new(Settings::selecting(Selector::new(select)));
+        let settings = SharedSettings::new(Settings::new(Tokens::Select(Selector::new(select))));
         Self { settings: Arc::new(settings), replay: CloneBody }
     }
 }
@@ -236,36 +238,7 @@ impl<R> BearerAuthLayer<R> {
     #[cfg(feature = "client-credentials")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client-credentials")))]
     pub fn insufficient_claims(self) -> Self {
-        self.change(|settings| settings.step_up.claims = true)
-    }
-
-    /// Answers `insufficient_scope` (RFC 6750 section 3.1): where a 401 or a 403 has a Bearer challenge with
-    /// that error and the parameter `scope`, `wider` gets that scope and may give a cache whose tokens
-    /// have it. The request is then sent once more with a token from there. Default: the caller gets the
-    /// response.
-    ///
-    /// What an API asks for is not what it gets: `wider` chooses from what the service may have. With
-    /// `None`, and where the request cannot be sent again, the caller gets the response as it came.
-    /// `wider` is not called for the response to a second attempt, which is the caller's in any case.
-    ///
-    /// The next request begins with the narrow token again. If most requests need the wider one, use that
-    /// one from the start, or choose with [`select`](Self::select).
-    ///
-    /// ```
-    /// use tower_bearer::{BearerAuthLayer, Token, TokenCache, fetch_fn};
-    ///
-    /// let read = TokenCache::new(fetch_fn(async |_| Token::bearer("abc")));
-    /// let write = TokenCache::new(fetch_fn(async |_| Token::bearer("def")));
-    ///
-    /// let layer = BearerAuthLayer::new(read).insufficient_scope(move |scope| {
-    ///     scope.split(' ').all(|scope| scope == "orders:write").then(|| write.clone())
-    /// });
-    /// ```
-    pub fn insufficient_scope(
-        self,
-        wider: impl Fn(&str) -> Option<TokenCache> + Send + Sync + 'static,
-    ) -> Self {
-        self.change(|settings| settings.step_up.scope = Some(Arc::new(wider)))
+        self.change(|settings| settings.wanted_claims = Some(claims::wanted))
     }
 
     /// Sends the token to these origins alone. A request to any other passes through without a

@@ -25,9 +25,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod bound;
+mod attempt;
 mod cache;
 mod challenge;
+#[cfg(feature = "client-credentials")]
+mod claims;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
 #[cfg(any(feature = "jwt", feature = "shared"))]
@@ -56,13 +58,13 @@ mod sha256;
 #[cfg(feature = "shared")]
 mod shared;
 mod source;
-mod step_up;
 mod striped;
 mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
 mod tokens;
+mod verdict;
 
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{

@@ -1,7 +1,7 @@
 //! A request as it came, without the token.
 
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version,
     uri::{self, Authority, PathAndQuery, Scheme},
 };
 
@@ -12,11 +12,13 @@ use crate::replay::Saved;
 /// Every request has one, and few have a second attempt. So the URI and the headers are bytes in one
 /// buffer, which costs one allocation, and are parsed only for that attempt.
 pub(crate) struct RequestCopy<B> {
-    method: Method,
-    extensions: Extensions,
-    /// The version, then scheme, authority, path and query, then the headers in order.
+    /// The version, then method, scheme, authority, path and query, then the headers in order.
     head: Box<[u8]>,
+    extensions: Extensions,
     body: Saved<B>,
+    /// For an attempt after the next one, where `body` cannot be used twice.
+    #[cfg(feature = "dpop")]
+    another: Option<Box<Saved<B>>>,
 }
 
 /// How long a name and a value are, and whether the value is sensitive.
@@ -29,10 +31,11 @@ impl<B> RequestCopy<B> {
     pub(crate) fn of(request: &Request<B>, body: Option<Saved<B>>) -> Option<Self> {
         let body = body?;
         Some(Self {
-            method: request.method().clone(),
+            head: write(request)?,
             extensions: request.extensions().clone(),
-            head: write(request.version(), request.uri(), request.headers())?,
             body,
+            #[cfg(feature = "dpop")]
+            another: None,
         })
     }
 
@@ -40,43 +43,41 @@ impl<B> RequestCopy<B> {
     pub(crate) fn place(&self) -> (&str, &str) {
         let mut head = Reader(&self.head);
         let _ = head.version();
-        let [_, authority, path_and_query] = head.uri().unwrap_or_default();
+        let [_, _, authority, path_and_query] = head.target().unwrap_or_default();
         (authority, path_and_query)
     }
 
-    pub(crate) fn extensions(&self) -> &Extensions {
-        &self.extensions
-    }
-
-    /// The first attempt was refused. Whether there can be a second.
+    /// The attempt before was rejected. Whether there can be another.
     pub(crate) fn hold(&self) -> bool {
         self.body.hold()
     }
 
-    /// The second attempt is sent, if there is still a body for it.
+    /// The last attempt is sent, if there is still a body for it.
     pub(crate) fn into_request(self) -> Option<Request<B>> {
-        let Self { method, extensions, head, body } = self;
-        request(method, extensions, &head, body.into_body()?)
+        request(&self.head, self.extensions, self.body.into_body()?)
     }
 
-    /// The request, and a copy of it for yet another attempt, if its body can be kept once more or
-    /// `spare` is a body for that.
-    pub(crate) fn again(self, spare: Option<Saved<B>>) -> Option<(Request<B>, Option<Self>)> {
-        let Self { method, extensions, head, body } = self;
-        let (body, saved) = body.again()?;
-        let request = request(method.clone(), extensions.clone(), &head, body)?;
-        let copy = saved.or(spare).map(|body| Self { method, extensions, head, body });
-        Some((request, copy))
+    /// Keeps another body for an attempt after the next one.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn keep_another(&mut self, body: Saved<B>) {
+        self.another = Some(Box::new(body));
+    }
+
+    /// The next attempt is sent, if there is still a body for it. Leaves a copy for one more, if the body can
+    /// be kept once more.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn again(self) -> Option<(Request<B>, Option<Self>)> {
+        let Self { head, extensions, body, another } = self;
+        let (body, kept) = body.again()?;
+        let request = request(&head, extensions.clone(), body)?;
+        let kept = kept.or_else(|| another.map(|another| *another));
+        Some((request, kept.map(|body| Self { head, extensions, body, another: None })))
     }
 }
 
-fn request<B>(method: Method, extensions: Extensions, head: &[u8], body: B) -> Option<Request<B>> {
-    let (version, uri, headers) = read(head)?;
+fn request<B>(head: &[u8], extensions: Extensions, body: B) -> Option<Request<B>> {
     let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.version_mut() = version;
-    *request.headers_mut() = headers;
+    read(head, &mut request)?;
     *request.extensions_mut() = extensions;
     Some(request)
 }
@@ -86,15 +87,18 @@ const VERSIONS: [Version; 5] =
     [Version::HTTP_11, Version::HTTP_2, Version::HTTP_3, Version::HTTP_10, Version::HTTP_09];
 
 /// `None` for a length that does not fit into 32 bits.
-fn write(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> {
-    let version = VERSIONS.iter().position(|known| *known == version)?;
-    let uri = [
+#[inline]
+fn write<B>(request: &Request<B>) -> Option<Box<[u8]>> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let version = VERSIONS.iter().position(|known| *known == request.version())?;
+    let target = [
+        request.method().as_str(),
         uri.scheme_str().unwrap_or_default(),
         uri.authority().map_or("", Authority::as_str),
         uri.path_and_query().map_or("", PathAndQuery::as_str),
     ];
     let length = 1
-        + uri.iter().map(|part| LENGTH + part.len()).sum::<usize>()
+        + target.iter().map(|part| LENGTH + part.len()).sum::<usize>()
         + headers
             .iter()
             .map(|(name, value)| HEADER + name.as_str().len() + value.len())
@@ -102,7 +106,7 @@ fn write(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> 
     u32::try_from(length).ok()?;
     let mut head = Vec::with_capacity(length);
     head.push(version as u8);
-    for part in uri {
+    for part in target {
         head.extend_from_slice(&(part.len() as u32).to_le_bytes());
         head.extend_from_slice(part.as_bytes());
     }
@@ -119,10 +123,11 @@ fn write(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Box<[u8]>> 
 }
 
 /// `None` if the `http` crate does not parse what it has given out.
-fn read(head: &[u8]) -> Option<(Version, Uri, HeaderMap)> {
+fn read<B>(head: &[u8], request: &mut Request<B>) -> Option<()> {
     let mut head = Reader(head);
-    let version = *VERSIONS.get(usize::from(head.version()?))?;
-    let [scheme, authority, path_and_query] = head.uri()?;
+    *request.version_mut() = *VERSIONS.get(usize::from(head.version()?))?;
+    let [method, scheme, authority, path_and_query] = head.target()?;
+    *request.method_mut() = Method::try_from(method).ok()?;
     let mut uri = uri::Parts::default();
     if !scheme.is_empty() {
         uri.scheme = Some(Scheme::try_from(scheme).ok()?);
@@ -133,12 +138,12 @@ fn read(head: &[u8]) -> Option<(Version, Uri, HeaderMap)> {
     if !path_and_query.is_empty() {
         uri.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
     }
-    let mut headers = HeaderMap::new();
+    *request.uri_mut() = Uri::from_parts(uri).ok()?;
     while !head.0.is_empty() {
         let (name, value) = head.header()?;
-        headers.try_append(name, value).ok()?;
+        request.headers_mut().try_append(name, value).ok()?;
     }
-    Some((version, Uri::from_parts(uri).ok()?, headers))
+    Some(())
 }
 
 /// What is still to be read.
@@ -149,12 +154,13 @@ impl<'a> Reader<'a> {
         self.take(1)?.first().copied()
     }
 
-    fn uri(&mut self) -> Option<[&'a str; 3]> {
+    /// Method, scheme, authority, path and query.
+    fn target(&mut self) -> Option<[&'a str; 4]> {
         let mut part = || {
             let length = self.length()?;
             std::str::from_utf8(self.take(length)?).ok()
         };
-        Some([part()?, part()?, part()?])
+        Some([part()?, part()?, part()?, part()?])
     }
 
     fn header(&mut self) -> Option<(HeaderName, HeaderValue)> {

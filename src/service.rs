@@ -8,14 +8,14 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
-    bound::NonceAttempt,
+    attempt::{Kept, Sent, Unsent},
     error::{BoxError, TokenError},
-    fetcher::FetchesBehind,
-    future::{ResponseFuture, Sent, Turn, Unsent},
+    future::ResponseFuture,
     replay::{CloneBody, Keep, Replay},
     request_copy::RequestCopy,
     settings::{RequestSettings, SharedSettings},
     target::Admission,
+    verdict::Attempt,
 };
 
 /// An HTTP client that sends a bearer token with each request. Made by
@@ -78,20 +78,13 @@ where
             Admission::PassThrough => {
                 return ResponseFuture::calling(self.inner.call(request), None);
             }
-            Admission::Refuse(error) => return self.refuse(error),
+            Admission::Refuse(error) => return self.block(error),
         }
-        let selected = match settings.selector.as_ref().map(|selector| selector.select(&request)) {
-            None => None,
-            Some(Ok(Some(tokens))) => Some(tokens),
-            Some(Ok(None)) => return ResponseFuture::calling(self.inner.call(request), None),
-            Some(Err(error)) => return self.refuse(error),
+        let settings = match RequestSettings::of(settings, &request) {
+            Ok(Some(settings)) => settings,
+            Ok(None) => return ResponseFuture::calling(self.inner.call(request), None),
+            Err(error) => return self.block(error),
         };
-        let settings = RequestSettings::new(settings, selected);
-        if let Some(fetches) = request.extensions().get::<FetchesBehind>() {
-            if settings.tokens().waits_for(fetches) {
-                return self.refuse(TokenError::behind_itself());
-            }
-        }
         let saved = match self.replay.keep(request.body()) {
             Keep::Nothing => None,
             Keep::Saved(saved) => Some(saved),
@@ -103,56 +96,54 @@ where
             }
         };
         let copy = RequestCopy::of(&request, saved);
-        let Some(token) = settings.attach_at_once(&mut request) else {
-            let turn = match copy {
-                Some(copy) => Turn::First(copy),
-                None => Turn::Once(settings.source(request.uri())),
-            };
-            let Some(bound) = settings.bound_at_once() else {
+        let attempt = Attempt::default();
+        let attached = settings.tokens().at_once(|token| settings.attach(&mut request, token));
+        let attached = match attached {
+            Some(Ok(attached)) => attached,
+            Some(Err(error)) => return self.block(error),
+            None => {
                 self.release();
-                let service = self.inner.clone();
-                let nonce_attempt = NonceAttempt::later(&self.replay);
+                let kept = match copy {
+                    Some(copy) => Kept::Copy(copy),
+                    None => Kept::Nothing(settings.source(request.uri())),
+                };
                 return ResponseFuture::acquiring(Unsent {
-                    settings,
-                    service,
-                    request,
-                    turn,
-                    nonce_attempt,
-                    renewed: false,
+                    #[cfg(feature = "dpop")]
+                    clone_body: self.replay.clone_body(),
+                    ..Unsent::new(settings, self.inner.clone(), request, kept, attempt)
                 });
-            };
-            let clone = self.inner.clone();
-            let service = mem::replace(&mut self.inner, clone);
-            let nonce_attempt = NonceAttempt::of(&self.replay, request.body());
-            return ResponseFuture::readied(
-                bound,
-                Unsent { settings, service, request, turn, nonce_attempt, renewed: false },
-            );
+            }
         };
-        let (future, turn) = match copy {
-            Some(copy) => {
+        let (future, kept) = match copy {
+            #[cfg_attr(not(feature = "dpop"), expect(unused_mut))]
+            Some(mut copy) => {
+                #[cfg(feature = "dpop")]
+                if attached.proof.is_some() {
+                    if let Keep::Saved(saved) = self.replay.keep(request.body()) {
+                        copy.keep_another(saved);
+                    }
+                }
                 // The instance that was readied is called; its clone is readied for the next call.
                 let clone = self.inner.clone();
                 let mut ready = mem::replace(&mut self.inner, clone);
-                (ready.call(request), Turn::First((ready, copy)))
+                (ready.call(request), Kept::Copy((ready, copy)))
             }
             None => {
                 let source = settings.source(request.uri());
-                (self.inner.call(request), Turn::Once(source))
+                (self.inner.call(request), Kept::Nothing(source))
             }
         };
-        ResponseFuture::calling(future, Some(Sent { settings, token, bound: None, turn }))
+        ResponseFuture::calling(future, Some(Sent { settings, attached, kept, attempt }))
     }
 }
 
 impl<S: Clone, R> BearerAuth<S, R> {
-    fn refuse<B, F, RB>(&mut self, error: TokenError) -> ResponseFuture<S, B, F, RB> {
+    fn block<B, F, RB>(&mut self, error: TokenError) -> ResponseFuture<S, B, F, RB> {
         self.release();
-        ResponseFuture::refused(error)
+        ResponseFuture::blocked(error)
     }
 
-    /// Gives back what the inner service holds for the call that does not come now: a permit of a
-    /// `ConcurrencyLimit`, a slot in a `Buffer`.
+    /// Gives the readiness back, with whatever permit or slot it holds.
     fn release(&mut self) {
         self.inner = self.inner.clone();
     }

@@ -9,16 +9,16 @@ use std::{
     },
 };
 
-use http::{Request, Uri};
+use http::{HeaderMap, Request, Uri};
 
+#[cfg(feature = "dpop")]
+use crate::dpop::SentProof;
 use crate::{
-    bound::Bound,
     cache::{Source, TokenCache},
     error::TokenError,
-    fetcher::fetch_fn,
+    fetcher::Claims,
     rejection::Rejection,
     source,
-    step_up::StepUp,
     striped::{OwnLine, Striped},
     target::{Origin, Target},
     token::{Token, TokenId},
@@ -28,13 +28,11 @@ use crate::{
 /// What one layer's services have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The tokens of a layer that has one cache.
-    tokens: TokenCache,
-    /// Where each request has a cache of its own.
-    pub(crate) selector: Option<Selector>,
+    pub(crate) tokens: Tokens,
     pub(crate) target: Target,
     pub(crate) rejection: Rejection,
-    pub(crate) step_up: StepUp,
+    /// Reads the claims that a 401 asks for, if the layer is to get a token that has them.
+    pub(crate) wanted_claims: Option<fn(&HeaderMap) -> Option<Claims>>,
     /// Stands for the host of a request that names none: the origins that the layer is for, or this
     /// one layer, whose client knows the host.
     client: u64,
@@ -42,24 +40,21 @@ pub(crate) struct Settings {
     base: Option<Uri>,
 }
 
-impl Settings {
-    /// For a layer whose requests each have a cache of their own.
-    pub(crate) fn selecting(selector: Selector) -> Self {
-        // No request gets to it.
-        let none = TokenCache::new(fetch_fn(async |_| {
-            Err::<Token, _>(TokenError::selecting("no cache was selected".into()))
-        }));
-        Self { selector: Some(selector), ..Self::new(none) }
-    }
+/// Where a request's token comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Tokens {
+    One(TokenCache),
+    Select(Selector),
+}
 
-    pub(crate) fn new(tokens: TokenCache) -> Self {
+impl Settings {
+    pub(crate) fn new(tokens: Tokens) -> Self {
         static LAYERS: AtomicU64 = AtomicU64::new(0);
         Self {
             tokens,
-            selector: None,
             target: Target::default(),
             rejection: Rejection::Unauthorized,
-            step_up: StepUp::default(),
+            wanted_claims: None,
             client: LAYERS.fetch_add(1, Ordering::Relaxed),
             base: None,
         }
@@ -79,13 +74,7 @@ impl Settings {
         self.target.only_for = Some(origins);
     }
 
-    /// Who refuses the tokens of requests to this URI.
-    #[inline]
-    pub(crate) fn source(&self, uri: &Uri) -> Source {
-        source::of_uri(self.client, uri)
-    }
-
-    /// The same from the authority, and from the path with the query.
+    /// Who rejects the tokens of requests to this authority and path.
     pub(crate) fn source_of(&self, (authority, path_and_query): (&str, &str)) -> Source {
         source::of(self.client, authority, path_and_query)
     }
@@ -113,7 +102,7 @@ impl SharedSettings {
 
     #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
     pub(crate) fn selects(&self) -> bool {
-        self.settings.selector.is_some()
+        matches!(self.settings.tokens, Tokens::Select(_))
     }
 
     /// For what outlives a borrow, such as a request under way.
@@ -124,9 +113,11 @@ impl SharedSettings {
 }
 
 /// What a request has now.
-pub(crate) struct Attached<B> {
+pub(crate) struct Attached {
     pub(crate) token: TokenId,
-    pub(crate) bound: Option<Bound<B>>,
+    /// The proof beside a token that is bound to a key.
+    #[cfg(feature = "dpop")]
+    pub(crate) proof: Option<Box<SentProof>>,
 }
 
 /// The settings for one request.
@@ -136,74 +127,67 @@ pub(crate) struct RequestSettings {
 }
 
 impl RequestSettings {
+    /// `None` if the request is to go without a token.
+    ///
+    /// # Errors
+    ///
+    /// That of the user's function.
     #[inline]
-    pub(crate) fn new(layer: &ThreadSettings, selected: Option<TokenCache>) -> Self {
-        Self { layer: layer.clone(), selected }
+    pub(crate) fn of<B>(
+        layer: &ThreadSettings,
+        request: &Request<B>,
+    ) -> Result<Option<Self>, TokenError> {
+        let selected = match &layer.tokens {
+            Tokens::One(_) => None,
+            Tokens::Select(selector) => match selector.select(request)? {
+                Some(tokens) => Some(tokens),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Self { layer: layer.clone(), selected }))
     }
 
-    /// The cache that both attempts get their token from.
+    /// The cache that all attempts get their token from.
     #[inline]
     pub(crate) fn tokens(&self) -> &TokenCache {
-        self.selected.as_ref().unwrap_or(&self.layer.tokens)
-    }
-
-    pub(crate) fn rejection(&self) -> &Rejection {
-        &self.layer.rejection
+        match (&self.selected, &self.layer.tokens) {
+            (Some(tokens), _) | (None, Tokens::One(tokens)) => tokens,
+            (None, Tokens::Select(_)) => unreachable!("`of` has selected one"),
+        }
     }
 
     #[inline]
-    pub(crate) fn step_up(&self) -> &StepUp {
-        &self.layer.step_up
+    pub(crate) fn layer(&self) -> &Settings {
+        &self.layer
     }
 
-    /// For a second attempt whose token is from another cache.
-    pub(crate) fn with_tokens(self, tokens: TokenCache) -> Self {
-        Self { selected: Some(tokens), ..self }
-    }
-
+    /// Who rejects the tokens of requests to this URI.
     #[inline]
     pub(crate) fn source(&self, uri: &Uri) -> Source {
-        self.layer.source(uri)
-    }
-
-    pub(crate) fn source_of(&self, place: (&str, &str)) -> Source {
-        self.layer.source_of(place)
-    }
-
-    /// Attaches the token, if nobody has to wait for it, and it needs no proof.
-    #[inline]
-    pub(crate) fn attach_at_once<B>(&self, request: &mut Request<B>) -> Option<TokenId> {
-        let attached = self.tokens().at_once(|token| self.attach_header(request, token));
-        attached.filter(|token| !token.is_bound())
-    }
-
-    /// The token, if nobody has to wait for it, and it does need a proof.
-    #[cold]
-    pub(crate) fn bound_at_once(&self) -> Option<Token> {
-        let token = self.tokens().at_once(Token::clone)?;
-        token.id().is_bound().then_some(token)
+        source::of_uri(self.layer.client, uri)
     }
 
     /// Replaces whatever there is, so that exactly one value is sent.
     ///
     /// # Errors
     ///
-    /// The token is bound, and no proof can be made for this request.
+    /// The request has too many headers, or no proof can be made for it.
     #[inline]
     pub(crate) fn attach<B>(
         &self,
         request: &mut Request<B>,
         token: &Token,
-    ) -> Result<Attached<B>, TokenError> {
-        let id = self.attach_header(request, token);
-        let bound = Bound::prove(token, request, self.layer.base.as_ref())?;
-        Ok(Attached { token: id, bound })
-    }
-
-    #[inline]
-    fn attach_header<B>(&self, request: &mut Request<B>, token: &Token) -> TokenId {
-        request.headers_mut().insert(&self.layer.target.header, token.header_value().clone());
-        token.id()
+    ) -> Result<Attached, TokenError> {
+        let value = token.header_value().clone();
+        request
+            .headers_mut()
+            .try_insert(&self.layer.target.header, value)
+            .map_err(|_| TokenError::too_many_headers())?;
+        Ok(Attached {
+            token: token.id(),
+            #[cfg(feature = "dpop")]
+            proof: SentProof::write(token, request, self.layer.base.as_ref())?,
+        })
     }
 }
 

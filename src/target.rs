@@ -17,11 +17,6 @@ use crate::error::{Kind, TokenError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Anonymous;
 
-/// How many headers a request may have, so that there is room for one more. `HeaderMap` panics where
-/// there is none.
-const MOST_HEADERS: usize = 24_000;
-
-/// What the layer's setters say about requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// Where the token goes.
@@ -37,16 +32,6 @@ pub(crate) enum Admission {
     Attach,
     PassThrough,
     Refuse(TokenError),
-}
-
-impl Admission {
-    #[inline]
-    fn attach<B>(request: &Request<B>) -> Self {
-        match request.headers().keys_len() > MOST_HEADERS {
-            true => Self::Refuse(too_many_headers()),
-            false => Self::Attach,
-        }
-    }
 }
 
 impl Default for Target {
@@ -68,7 +53,7 @@ impl Target {
         let Some(scheme) = uri.scheme_str() else {
             // `CONNECT` names a host and says nothing about who will read the request there.
             return match uri.authority() {
-                None => Admission::attach(request),
+                None => Admission::Attach,
                 Some(_) => Admission::PassThrough,
             };
         };
@@ -79,16 +64,10 @@ impl Target {
             }
         }
         if is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
-            return Admission::attach(request);
+            return Admission::Attach;
         }
         Admission::Refuse(insecure())
     }
-}
-
-#[cold]
-fn too_many_headers() -> TokenError {
-    let message = format!("a request may have {MOST_HEADERS} headers beside the token, send fewer");
-    TokenError::config(message)
 }
 
 #[cold]

@@ -17,9 +17,6 @@ use crate::{
 
 const BEARER: &str = "Bearer ";
 
-/// The bit of a `TokenId`.
-const BOUND: u64 = 1;
-
 /// An access token and how long it is good for.
 ///
 /// The token is kept as the value of an `Authorization` header that is marked
@@ -56,19 +53,14 @@ struct Inner {
 }
 
 /// Identifies a token, for comparison with others. It is a hash with a key of this process, and costs less
-/// than a clone. Its lowest bit says whether the token is bound to a key.
+/// than a clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 
 impl TokenId {
     fn of(header: &HeaderValue) -> Self {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEY.hash_one(header.as_bytes()) & !BOUND)
-    }
-
-    #[inline]
-    pub(crate) fn is_bound(self) -> bool {
-        cfg!(feature = "dpop") && self.0 & BOUND != 0
+        Self(KEY.hash_one(header.as_bytes()))
     }
 }
 
@@ -155,7 +147,6 @@ impl Token {
         let hash = AccessTokenHash::of(access_token);
         let binding = Arc::new(Binding { key: key.clone(), hash });
         let inner = Arc::make_mut(&mut token.inner);
-        inner.id.0 |= BOUND;
         inner.binding = Some(binding);
         Ok(token)
     }
@@ -220,6 +211,15 @@ impl Token {
     #[cfg(test)]
     pub(crate) fn original(&self) -> &HeaderValue {
         &self.inner.header
+    }
+
+    /// Whether it is bound to a key.
+    #[cfg(feature = "shared")]
+    pub(crate) fn is_bound(&self) -> bool {
+        #[cfg(feature = "dpop")]
+        return self.inner.binding.is_some();
+        #[cfg(not(feature = "dpop"))]
+        false
     }
 
     #[cfg(feature = "dpop")]

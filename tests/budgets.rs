@@ -86,11 +86,9 @@ fn a_hit_allocates_one_buffer_whatever_the_request() {
             request.headers_mut().reserve(1);
             request
         };
-        let original = request();
-        let method = measure(|| drop(original.method().clone())).count_total;
         let once = of_a_hit(&mut layer.clone().no_replay().layer(Bare), request);
         let replayed = of_a_hit(&mut layer.clone().layer(Bare), request);
-        assert_eq!(replayed, once + method + 1, "{headers} headers more");
+        assert_eq!(replayed, once + 1, "{headers} headers more");
     }
 }
 

@@ -362,6 +362,7 @@ impl TokenCache {
     }
 
     /// A request that is part of a fetch for this cache would wait for itself.
+    #[expect(dead_code)]
     pub(crate) fn waits_for(&self, fetches: &FetchesBehind) -> bool {
         fetches.contains(self.shared.id())
     }

@@ -5,11 +5,13 @@ use http::HeaderName;
 mod key;
 mod nonces;
 mod proof;
+mod sent_proof;
 mod target_uri;
 
 pub use key::DpopKey;
 pub(crate) use nonces::Nonce;
 pub(crate) use proof::{AccessTokenHash, Proof};
+pub(crate) use sent_proof::{Objection, SentProof};
 pub(crate) use target_uri::{TargetUri, origin};
 
 /// The header that has the proof.

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
-    again::WatchWith,
     remaining::Remaining,
     shared_body::{Read, SharedBody},
 };
@@ -63,8 +62,9 @@ impl<B> Second<B> {
         self.shared.hold()
     }
 
-    pub(super) fn watch_with(&self) -> WatchWith<B> {
-        self.shared.watch_with()
+    #[cfg(feature = "dpop")]
+    pub(super) fn limit(&self) -> usize {
+        self.shared.limit()
     }
 
     /// Cuts the first attempt off.

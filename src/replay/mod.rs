@@ -28,7 +28,6 @@ use self::sealed::Sealed;
 pub(crate) use self::sealed::{Keep, Saved};
 use crate::error::BoxError;
 
-mod again;
 mod body;
 mod body_error;
 mod recorded;
@@ -95,6 +94,7 @@ impl<B: Clone> Sealed<B> for CloneBody {
         Keep::Saved(Saved::Body(body.clone()))
     }
 
+    #[cfg(feature = "dpop")]
     fn clone_body(&self) -> Option<fn(&B) -> B> {
         Some(B::clone)
     }
@@ -246,6 +246,8 @@ impl<B> Sealed<B> for NoReplay {
 }
 
 mod sealed {
+    use http_body::Body;
+
     use super::body::{ReplayBody, Second};
 
     pub trait Sealed<B> {
@@ -253,6 +255,7 @@ mod sealed {
         fn keep(&self, body: &B) -> Keep<B>;
 
         /// How the policy clones a body, if it does that with every body.
+        #[cfg(feature = "dpop")]
         fn clone_body(&self) -> Option<fn(&B) -> B> {
             None
         }
@@ -281,7 +284,31 @@ mod sealed {
     }
 
     /// The user's function. Most capture nothing, and a box of nothing is no allocation.
-    type Wrap<B> = Box<dyn Fn(ReplayBody<B>) -> B + Send>;
+    type Wrap<B> = Box<dyn WrapBody<B>>;
+
+    pub trait WrapBody<B>: Send {
+        fn wrap(&self, body: ReplayBody<B>) -> B;
+
+        /// What to send, and what is kept of it.
+        #[cfg(feature = "dpop")]
+        fn watch(&self, body: B, limit: usize) -> (B, Second<B>);
+    }
+
+    impl<B, F> WrapBody<B> for F
+    where
+        B: Body,
+        F: Fn(ReplayBody<B>) -> B + Send,
+    {
+        fn wrap(&self, body: ReplayBody<B>) -> B {
+            self(body)
+        }
+
+        #[cfg(feature = "dpop")]
+        fn watch(&self, body: B, limit: usize) -> (B, Second<B>) {
+            let (first, second) = ReplayBody::new(body, limit);
+            (self(first), second)
+        }
+    }
 
     impl<B> Saved<B> {
         /// The first attempt was refused. Whether there can be a second.
@@ -296,24 +323,23 @@ mod sealed {
         pub(crate) fn into_body(self) -> Option<B> {
             match self {
                 Self::Body(body) => Some(body),
-                Self::Empty(wrap) => Some(wrap(ReplayBody::empty())),
-                Self::Buffered(second, wrap) => second.into_body().map(wrap),
+                Self::Empty(wrap) => Some(wrap.wrap(ReplayBody::empty())),
+                Self::Buffered(second, wrap) => Some(wrap.wrap(second.into_body()?)),
             }
         }
 
-        /// The body for the next attempt, and what it leaves for the one after that.
+        /// The body for the next attempt, and what is kept of it for the one after that.
+        #[cfg(feature = "dpop")]
         pub(crate) fn again(self) -> Option<(B, Option<Self>)> {
             match self {
                 Self::Body(body) => Some((body, None)),
-                Self::Empty(wrap) => Some((wrap(ReplayBody::empty()), Some(Self::Empty(wrap)))),
+                Self::Empty(wrap) => {
+                    Some((wrap.wrap(ReplayBody::empty()), Some(Self::Empty(wrap))))
+                }
                 Self::Buffered(second, wrap) => {
-                    let watch = second.watch_with();
-                    match watch.watch(wrap(second.into_body()?)) {
-                        Ok((first, second)) => {
-                            Some((wrap(first), Some(Self::Buffered(second, wrap))))
-                        }
-                        Err(body) => Some((body, None)),
-                    }
+                    let limit = second.limit();
+                    let (first, second) = wrap.watch(wrap.wrap(second.into_body()?), limit);
+                    Some((first, Some(Self::Buffered(second, wrap))))
                 }
             }
         }

@@ -13,7 +13,6 @@ use std::{
 use http_body::{Body, SizeHint};
 
 use super::{
-    again::WatchWith,
     body_error::BodyError,
     recorded::Recorded,
     remaining::{self, Item, ReadAhead, Remaining, Unread},
@@ -22,7 +21,8 @@ use crate::error::BoxError;
 
 pub(super) struct SharedBody<B> {
     state: Mutex<State<B>>,
-    watch_with: WatchWith<B>,
+    #[cfg(feature = "dpop")]
+    limit: usize,
 }
 
 /// What the first attempt gets.
@@ -36,7 +36,8 @@ impl<B: Body> SharedBody<B> {
     pub(super) fn new(body: B, limit: usize) -> Self {
         let left = body.size_hint();
         Self {
-            watch_with: WatchWith::limit(limit),
+            #[cfg(feature = "dpop")]
+            limit,
             state: Mutex::new(State {
                 turn: Turn::First,
                 place: Place::Here(Unread::Body(body)),
@@ -51,8 +52,9 @@ impl<B: Body> SharedBody<B> {
 
 impl<B> SharedBody<B> {
     /// How a body that takes its place is watched.
-    pub(super) fn watch_with(&self) -> WatchWith<B> {
-        self.watch_with
+    #[cfg(feature = "dpop")]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Nobody reads from now on. `false` if there cannot be a second attempt.

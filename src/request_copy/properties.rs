@@ -1,3 +1,4 @@
+use http::HeaderMap;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

@@ -1,7 +1,5 @@
 //! The scenario files; `tests/scenarios/README.md` says what they mean.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::{
@@ -66,6 +64,4 @@ pub struct LayerSetup {
     pub allow_http: bool,
     pub overwrite: bool,
     pub claims: bool,
-    /// The key whose tokens have this scope.
-    pub wider: BTreeMap<String, String>,
 }

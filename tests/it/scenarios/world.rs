@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tower::Layer;
-use tower_bearer::{BearerAuthLayer, Token, TokenCache};
+use tower_bearer::{BearerAuthLayer, Token};
 
 use super::{
     api::Api,
@@ -34,7 +34,6 @@ pub struct World {
     issuers: Arc<BTreeMap<String, Issuer>>,
     tokens: Tokens,
     layer_setup: LayerSetup,
-    wider: BTreeMap<String, TokenCache>,
     /// By the names that the scenario gives them.
     layers: HashMap<String, BearerAuthLayer>,
     apis: HashMap<String, Api>,
@@ -49,23 +48,17 @@ impl World {
             Some(caches) => caches.keys.clone(),
             None => vec![ONE.to_owned()],
         };
-        let wider = &scenario.layer.wider;
-        let issuers: BTreeMap<_, _> = (keys.into_iter().chain(wider.values().cloned()))
-            .map(|key| (key.clone(), Issuer::named(&key)))
-            .collect();
+        let issuers: BTreeMap<_, _> =
+            keys.into_iter().map(|key| (key.clone(), Issuer::named(&key))).collect();
         issuers.values().for_each(|issuer| change(issuer, &scenario.issuer));
         let issuers = Arc::new(issuers);
         let wall_shift = Arc::new(AtomicI64::new(0));
         let builder = builder(&scenario.cache, wall_shift.clone());
-        let wider = wider
-            .iter()
-            .map(|(scope, key)| (scope.clone(), builder.clone().build(issuers[key].clone())))
-            .collect();
         let tokens = Tokens::new(scenario, builder, issuers.clone());
         let apis = ["a", "b"].map(|name| (name.to_owned(), Api::new(&issuers))).into();
         let (start, layer_setup) = (Instant::now(), scenario.layer.clone());
         let (layers, groups, total) = Default::default();
-        Self { start, issuers, tokens, layer_setup, wider, layers, apis, groups, wall_shift, total }
+        Self { start, issuers, tokens, layer_setup, layers, apis, groups, wall_shift, total }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -146,10 +139,6 @@ impl World {
         }
         if setup.claims {
             layer = layer.insufficient_claims();
-        }
-        if !self.wider.is_empty() {
-            let wider = self.wider.clone();
-            layer = layer.insufficient_scope(move |scope| wider.get(scope).cloned());
         }
         Ok(layer)
     }

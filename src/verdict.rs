@@ -1,0 +1,78 @@
+//! What a response means for the token of the attempt that it answers. Pure.
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+#[cfg(feature = "dpop")]
+use crate::dpop::Objection;
+use crate::{fetcher::Claims, settings::Settings};
+
+/// Which attempt of its request a response answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attempt {
+    /// It carries a token that took the place of a rejected one.
+    pub(crate) is_second: bool,
+    /// The request was sent before with the same token.
+    #[cfg(feature = "dpop")]
+    pub(crate) is_repeat: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The response is the caller's, and says nothing against the token.
+    Deliver,
+    /// The response is the caller's, and the token that was fetched for this request has helped.
+    Helped,
+    /// The response is the caller's, and rejects the token that was fetched for this request.
+    RejectedAgain,
+    /// The request is to be sent again.
+    SendAgain(With),
+}
+
+/// The token of another attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum With {
+    /// One that takes the place of the rejected token, and has the claims that the API asks for.
+    AnotherToken(Option<Claims>),
+    #[cfg(feature = "dpop")]
+    SameToken,
+}
+
+#[inline]
+pub(crate) fn verdict(
+    status: StatusCode,
+    headers: &HeaderMap,
+    settings: &Settings,
+    attempt: Attempt,
+    #[cfg(feature = "dpop")] objection: Option<Objection>,
+) -> Verdict {
+    #[cfg(feature = "dpop")]
+    if objection == Some(Objection::Nonce) && !attempt.is_repeat {
+        return Verdict::SendAgain(With::SameToken);
+    }
+    let claims = match settings.wanted_claims {
+        Some(wanted) if status == StatusCode::UNAUTHORIZED => wanted(headers),
+        _ => None,
+    };
+    #[cfg(feature = "dpop")]
+    if objection.is_some() && claims.is_none() {
+        return Verdict::Deliver;
+    }
+    let is_rejection = claims.is_some() || settings.rejection.is_in(status, headers);
+    match attempt.is_second {
+        false if is_rejection => Verdict::SendAgain(With::AnotherToken(claims)),
+        true if is_rejection => Verdict::RejectedAgain,
+        true if !is_inconclusive(status, headers) => Verdict::Helped,
+        _ => Verdict::Deliver,
+    }
+}
+
+/// Whether the response says nothing about the token, good or bad.
+fn is_inconclusive(status: StatusCode, headers: &HeaderMap) -> bool {
+    let grpc = headers.get("grpc-status").map(HeaderValue::as_bytes);
+    // Those that gRPC has for 5xx and 429: deadline, exhausted, internal, unavailable and their kin.
+    let grpc = matches!(grpc, Some(b"1" | b"2" | b"4" | b"8" | b"13" | b"14" | b"15"));
+    grpc || status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+#[cfg(test)]
+mod tests;
