@@ -5,12 +5,11 @@ use std::{future::Future, pin::Pin};
 use http::{Request, Response};
 use tower_service::Service;
 
-#[cfg(feature = "dpop")]
-use crate::replay::Saved;
 use crate::{
     cache::Source,
     error::TokenError,
     not_replayed::NotReplayed,
+    replay::Saved,
     request_copy::RequestCopy,
     settings::{Attached, RequestSettings},
     token::Token,
@@ -27,7 +26,6 @@ pub(crate) struct Unsent<S, B> {
     /// The token was exchanged for a newer one while the inner service was not ready.
     pub(crate) is_renewed: bool,
     /// How the body is cloned, if the token turns out to be bound.
-    #[cfg(feature = "dpop")]
     pub(crate) clone_body: Option<fn(&B) -> B>,
 }
 
@@ -62,7 +60,6 @@ pub(crate) type Wait<E> = Pin<Box<dyn Future<Output = Result<Token, E>> + Send>>
 pub(crate) enum Next<S, B, RB> {
     Deliver(Response<RB>),
     /// With the token that the request had.
-    #[cfg(feature = "dpop")]
     Send(Token, Box<Unsent<S, B>>),
     Replace(Response<RB>, Wait<NotReplayed>, Box<Rejected<S, B>>),
 }
@@ -75,16 +72,7 @@ impl<S, B> Unsent<S, B> {
         kept: Kept<RequestCopy<B>>,
         attempt: Attempt,
     ) -> Self {
-        Self {
-            settings,
-            service,
-            request,
-            kept,
-            attempt,
-            is_renewed: false,
-            #[cfg(feature = "dpop")]
-            clone_body: None,
-        }
+        Self { settings, service, request, kept, attempt, is_renewed: false, clone_body: None }
     }
 
     /// After a wait for the inner service, there may be a newer token in the cache. `None` if a first attempt
@@ -103,7 +91,6 @@ impl<S, B> Unsent<S, B> {
         S: Service<Request<B>>,
     {
         let attached = self.settings.attach(&mut self.request, token)?;
-        #[cfg(feature = "dpop")]
         if let (Some(_), Some(clone), Kept::Copy(copy)) =
             (&attached.proof, self.clone_body, &mut self.kept)
         {
@@ -129,9 +116,10 @@ impl<S, B> Sent<S, B> {
             headers,
             settings,
             self.attempt,
-            #[cfg(feature = "dpop")]
             self.attached.proof.as_ref().and_then(|proof| {
-                proof.objection(status, headers, || settings.rejection.is_in(status, headers))
+                proof
+                    .check
+                    .objection(status, headers, &|| settings.rejection.is_in(status, headers))
             }),
         )
     }
@@ -166,20 +154,18 @@ impl<S, B> Sent<S, B> {
                     }
                 }
             }
-            #[cfg(feature = "dpop")]
             Verdict::SendAgain(With::SameToken) => self.repeat(response),
         }
     }
 
     /// Sends the request again with the same token.
-    #[cfg(feature = "dpop")]
     fn repeat<RB>(self, response: Response<RB>) -> Next<S, B, RB> {
         let source = self.source();
         let Self { settings, attached, kept, mut attempt } = self;
         attempt.is_repeat = true;
         let again = match (attached.proof, kept) {
             (Some(proof), Kept::Copy((service, copy))) if copy.hold() => {
-                copy.again().map(|(request, copy)| (proof.into_token(), service, request, copy))
+                copy.again().map(|(request, copy)| (proof.token, service, request, copy))
             }
             _ => None,
         };
@@ -200,18 +186,14 @@ impl<S, B> Sent<S, B> {
 
 impl<S, B> Rejected<S, B> {
     /// The second attempt, if the body can still be sent.
-    #[cfg_attr(not(feature = "dpop"), expect(unused_variables))]
     pub(crate) fn into_unsent(self, token: &Token) -> Option<Box<Unsent<S, B>>> {
         let Self { settings, service, copy, source, attempt } = self;
-        let (request, kept) = match () {
-            // It may have to be repeated in turn.
-            #[cfg(feature = "dpop")]
-            () if token.binding().is_some() && !attempt.is_repeat => {
-                let (request, copy) = copy.again()?;
-                (request, copy.map_or(Kept::Nothing(source), Kept::Copy))
-            }
-            () => (copy.into_request()?, Kept::Nothing(source)),
+        // With a bound token it may have to be repeated in turn.
+        let (request, copy) = match token.binding() {
+            Some(_) if !attempt.is_repeat => copy.again()?,
+            _ => (copy.into_request()?, None),
         };
+        let kept = copy.map_or(Kept::Nothing(source), Kept::Copy);
         let attempt = Attempt { is_second: true, ..attempt };
         Some(Box::new(Unsent::new(settings, service, request, kept, attempt)))
     }

@@ -148,7 +148,6 @@ where
                         }
                         Some(verdict) => match taken(sent).judge(response, verdict) {
                             Next::Deliver(response) => return Poll::Ready(Ok(response)),
-                            #[cfg(feature = "dpop")]
                             Next::Send(token, unsent) => State::readying(token, unsent),
                             Next::Replace(response, token, rejected) => State::Replacing {
                                 token,

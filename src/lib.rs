@@ -26,6 +26,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempt;
+mod binding;
 mod cache;
 mod challenge;
 #[cfg(feature = "client-credentials")]

@@ -17,7 +17,6 @@ pub(crate) struct RequestCopy<B> {
     extensions: Extensions,
     body: Saved<B>,
     /// For an attempt after the next one, where `body` cannot be used twice.
-    #[cfg(feature = "dpop")]
     another: Option<Box<Saved<B>>>,
 }
 
@@ -34,7 +33,6 @@ impl<B> RequestCopy<B> {
             head: write(request)?,
             extensions: request.extensions().clone(),
             body,
-            #[cfg(feature = "dpop")]
             another: None,
         })
     }
@@ -58,14 +56,12 @@ impl<B> RequestCopy<B> {
     }
 
     /// Keeps another body for an attempt after the next one.
-    #[cfg(feature = "dpop")]
     pub(crate) fn keep_another(&mut self, body: Saved<B>) {
         self.another = Some(Box::new(body));
     }
 
     /// The next attempt is sent, if there is still a body for it. Leaves a copy for one more, if the body can
     /// be kept once more.
-    #[cfg(feature = "dpop")]
     pub(crate) fn again(self) -> Option<(Request<B>, Option<Self>)> {
         let Self { head, extensions, body, another } = self;
         let (body, kept) = body.again()?;

@@ -108,16 +108,13 @@ where
                     None => Kept::Nothing(settings.source(request.uri())),
                 };
                 return ResponseFuture::acquiring(Unsent {
-                    #[cfg(feature = "dpop")]
                     clone_body: self.replay.clone_body(),
                     ..Unsent::new(settings, self.inner.clone(), request, kept, attempt)
                 });
             }
         };
         let (future, kept) = match copy {
-            #[cfg_attr(not(feature = "dpop"), expect(unused_mut))]
             Some(mut copy) => {
-                #[cfg(feature = "dpop")]
                 if attached.proof.is_some() {
                     if let Keep::Saved(saved) = self.replay.keep(request.body()) {
                         copy.keep_another(saved);

@@ -9,11 +9,10 @@ use std::{
     },
 };
 
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
-#[cfg(feature = "dpop")]
-use crate::dpop::SentProof;
 use crate::{
+    binding::{Binding, ProofCheck, Proven},
     cache::{Source, TokenCache},
     error::TokenError,
     fetcher::Claims,
@@ -115,9 +114,14 @@ impl SharedSettings {
 /// What a request has now.
 pub(crate) struct Attached {
     pub(crate) token: TokenId,
-    /// The proof beside a token that is bound to a key.
-    #[cfg(feature = "dpop")]
-    pub(crate) proof: Option<Box<SentProof>>,
+    /// Beside a token that is bound to a key.
+    pub(crate) proof: Option<Box<AttachedProof>>,
+}
+
+/// A proof that a request has, and the token that it is for.
+pub(crate) struct AttachedProof {
+    pub(crate) token: Token,
+    pub(crate) check: Box<dyn ProofCheck>,
 }
 
 /// The settings for one request.
@@ -178,17 +182,36 @@ impl RequestSettings {
         request: &mut Request<B>,
         token: &Token,
     ) -> Result<Attached, TokenError> {
-        let value = token.header_value().clone();
-        request
-            .headers_mut()
-            .try_insert(&self.layer.target.header, value)
-            .map_err(|_| TokenError::too_many_headers())?;
-        Ok(Attached {
-            token: token.id(),
-            #[cfg(feature = "dpop")]
-            proof: SentProof::write(token, request, self.layer.base.as_ref())?,
-        })
+        insert(request, &self.layer.target.header, token.header_value().clone())?;
+        let proof = match token.binding() {
+            None => None,
+            Some(binding) => Some(self.prove(request, token, binding)?),
+        };
+        Ok(Attached { token: token.id(), proof })
     }
+
+    #[inline(never)]
+    fn prove<B>(
+        &self,
+        request: &mut Request<B>,
+        token: &Token,
+        binding: &dyn Binding,
+    ) -> Result<Box<AttachedProof>, TokenError> {
+        let base = self.layer.base.as_ref();
+        let Proven { header, check } = binding.prove(request.method(), request.uri(), base)?;
+        insert(request, &header.0, header.1)?;
+        Ok(Box::new(AttachedProof { token: token.clone(), check }))
+    }
+}
+
+#[inline]
+fn insert<B>(
+    request: &mut Request<B>,
+    name: &HeaderName,
+    value: HeaderValue,
+) -> Result<(), TokenError> {
+    let inserted = request.headers_mut().try_insert(name, value);
+    inserted.map(drop).map_err(|_| TokenError::too_many_headers())
 }
 
 impl fmt::Debug for SharedSettings {

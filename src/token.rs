@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 #[cfg(feature = "dpop")]
-use crate::dpop::{AccessTokenHash, Binding, DpopKey};
+use crate::dpop::{AccessTokenHash, DpopKey, KeyBinding};
 use crate::{
+    binding::Binding,
     error::{Kind, TokenError},
     striped::{OwnLine, Striped},
 };
@@ -48,8 +49,7 @@ struct Inner {
     prefix: usize,
     lifetime: Option<Duration>,
     scope: Option<Box<str>>,
-    #[cfg(feature = "dpop")]
-    binding: Option<Arc<Binding>>,
+    binding: Option<Arc<dyn Binding>>,
 }
 
 /// Identifies a token, for comparison with others. It is a hash with a key of this process, and costs less
@@ -118,16 +118,8 @@ impl Token {
             .map_err(|_| invalid("the access token does not fit into a header"))?;
         header.set_sensitive(true);
         let (id, prefix, copies) = (TokenId::of(&header), prefix.len(), Striped::new());
-        let inner = Inner {
-            id,
-            header,
-            copies,
-            prefix,
-            lifetime: None,
-            scope: None,
-            #[cfg(feature = "dpop")]
-            binding: None,
-        };
+        let inner =
+            Inner { id, header, copies, prefix, lifetime: None, scope: None, binding: None };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -144,10 +136,9 @@ impl Token {
     #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
     pub fn dpop(access_token: &str, key: &DpopKey) -> Result<Self, TokenError> {
         let mut token = Self::prefixed("DPoP ", access_token)?;
-        let hash = AccessTokenHash::of(access_token);
-        let binding = Arc::new(Binding { key: key.clone(), hash });
-        let inner = Arc::make_mut(&mut token.inner);
-        inner.binding = Some(binding);
+        let hash = Arc::new(AccessTokenHash::of(access_token));
+        let binding = KeyBinding { key: key.clone(), hash };
+        Arc::make_mut(&mut token.inner).binding = Some(Arc::new(binding));
         Ok(token)
     }
 
@@ -213,22 +204,12 @@ impl Token {
         &self.inner.header
     }
 
-    /// Whether it is bound to a key.
-    #[cfg(feature = "shared")]
-    pub(crate) fn is_bound(&self) -> bool {
-        #[cfg(feature = "dpop")]
-        return self.inner.binding.is_some();
-        #[cfg(not(feature = "dpop"))]
-        false
-    }
-
-    #[cfg(feature = "dpop")]
+    /// The key that it is bound to.
     #[inline]
-    pub(crate) fn binding(&self) -> Option<&Binding> {
+    pub(crate) fn binding(&self) -> Option<&dyn Binding> {
         self.inner.binding.as_deref()
     }
 
-    /// The same for two tokens that an API cannot tell apart.
     pub(crate) fn id(&self) -> TokenId {
         self.inner.id
     }
@@ -249,9 +230,8 @@ impl fmt::Debug for Token {
         f.field("header", &self.inner.header)
             .field("lifetime", &self.inner.lifetime)
             .field("scope", &self.inner.scope);
-        #[cfg(feature = "dpop")]
         if let Some(binding) = self.binding() {
-            f.field("key", &binding.key);
+            f.field("key", &binding);
         }
         f.finish()
     }

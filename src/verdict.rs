@@ -2,9 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-#[cfg(feature = "dpop")]
-use crate::dpop::Objection;
-use crate::{fetcher::Claims, settings::Settings};
+use crate::{binding::Objection, fetcher::Claims, settings::Settings};
 
 /// Which attempt of its request a response answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,7 +10,6 @@ pub(crate) struct Attempt {
     /// It carries a token that took the place of a rejected one.
     pub(crate) is_second: bool,
     /// The request was sent before with the same token.
-    #[cfg(feature = "dpop")]
     pub(crate) is_repeat: bool,
 }
 
@@ -33,7 +30,6 @@ pub(crate) enum Verdict {
 pub(crate) enum With {
     /// One that takes the place of the rejected token, and has the claims that the API asks for.
     AnotherToken(Option<Claims>),
-    #[cfg(feature = "dpop")]
     SameToken,
 }
 
@@ -43,17 +39,15 @@ pub(crate) fn verdict(
     headers: &HeaderMap,
     settings: &Settings,
     attempt: Attempt,
-    #[cfg(feature = "dpop")] objection: Option<Objection>,
+    objection: Option<Objection>,
 ) -> Verdict {
-    #[cfg(feature = "dpop")]
-    if objection == Some(Objection::Nonce) && !attempt.is_repeat {
+    if objection == Some(Objection::Repeat) && !attempt.is_repeat {
         return Verdict::SendAgain(With::SameToken);
     }
     let claims = match settings.wanted_claims {
         Some(wanted) if status == StatusCode::UNAUTHORIZED => wanted(headers),
         _ => None,
     };
-    #[cfg(feature = "dpop")]
     if objection.is_some() && claims.is_none() {
         return Verdict::Deliver;
     }

@@ -11,14 +11,8 @@ mod target_uri;
 pub use key::DpopKey;
 pub(crate) use nonces::Nonce;
 pub(crate) use proof::{AccessTokenHash, Proof};
-pub(crate) use sent_proof::{Objection, SentProof};
+pub(crate) use sent_proof::KeyBinding;
 pub(crate) use target_uri::{TargetUri, origin};
 
 /// The header that has the proof.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
-
-/// What a token is bound to.
-pub(crate) struct Binding {
-    pub(crate) key: DpopKey,
-    pub(crate) hash: AccessTokenHash,
-}

@@ -62,7 +62,6 @@ impl<B> Second<B> {
         self.shared.hold()
     }
 
-    #[cfg(feature = "dpop")]
     pub(super) fn limit(&self) -> usize {
         self.shared.limit()
     }

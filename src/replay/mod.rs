@@ -94,7 +94,6 @@ impl<B: Clone> Sealed<B> for CloneBody {
         Keep::Saved(Saved::Body(body.clone()))
     }
 
-    #[cfg(feature = "dpop")]
     fn clone_body(&self) -> Option<fn(&B) -> B> {
         Some(B::clone)
     }
@@ -255,7 +254,6 @@ mod sealed {
         fn keep(&self, body: &B) -> Keep<B>;
 
         /// How the policy clones a body, if it does that with every body.
-        #[cfg(feature = "dpop")]
         fn clone_body(&self) -> Option<fn(&B) -> B> {
             None
         }
@@ -290,7 +288,6 @@ mod sealed {
         fn wrap(&self, body: ReplayBody<B>) -> B;
 
         /// What to send, and what is kept of it.
-        #[cfg(feature = "dpop")]
         fn watch(&self, body: B, limit: usize) -> (B, Second<B>);
     }
 
@@ -303,7 +300,6 @@ mod sealed {
             self(body)
         }
 
-        #[cfg(feature = "dpop")]
         fn watch(&self, body: B, limit: usize) -> (B, Second<B>) {
             let (first, second) = ReplayBody::new(body, limit);
             (self(first), second)
@@ -329,7 +325,6 @@ mod sealed {
         }
 
         /// The body for the next attempt, and what is kept of it for the one after that.
-        #[cfg(feature = "dpop")]
         pub(crate) fn again(self) -> Option<(B, Option<Self>)> {
             match self {
                 Self::Body(body) => Some((body, None)),

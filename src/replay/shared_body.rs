@@ -21,7 +21,6 @@ use crate::error::BoxError;
 
 pub(super) struct SharedBody<B> {
     state: Mutex<State<B>>,
-    #[cfg(feature = "dpop")]
     limit: usize,
 }
 
@@ -36,7 +35,6 @@ impl<B: Body> SharedBody<B> {
     pub(super) fn new(body: B, limit: usize) -> Self {
         let left = body.size_hint();
         Self {
-            #[cfg(feature = "dpop")]
             limit,
             state: Mutex::new(State {
                 turn: Turn::First,
@@ -52,7 +50,6 @@ impl<B: Body> SharedBody<B> {
 
 impl<B> SharedBody<B> {
     /// How a body that takes its place is watched.
-    #[cfg(feature = "dpop")]
     pub(super) fn limit(&self) -> usize {
         self.limit
     }

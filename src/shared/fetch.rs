@@ -215,7 +215,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         };
         let validity = Validity { lifetime, until };
         // A bound token is of no use to a process that does not have its key.
-        let is_bound = token.is_bound();
+        let is_bound = token.binding().is_some();
         self.shared.are_bound.store(is_bound, Relaxed);
         let is_shared = !is_bound && self.keep(validity).is_some();
         match bytes.filter(|_| is_shared) {
