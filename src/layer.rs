@@ -4,15 +4,15 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use tower_layer::Layer;
 
 #[cfg(feature = "client-credentials")]
-use crate::claims;
+use crate::http::wanted_claims;
 use crate::{
     cache::TokenCache,
     error::{BoxError, TokenError},
+    http::Origin,
     rejection::Rejection,
     replay::{Buffered, CloneBody, NoReplay, ReplayBody, TryClone},
     service::BearerAuth,
     settings::{Settings, SharedSettings, Tokens},
-    target::Origin,
     tokens::{RequestHead, Selector},
 };
 
@@ -238,7 +238,7 @@ impl<R> BearerAuthLayer<R> {
     #[cfg(feature = "client-credentials")]
     #[cfg_attr(docsrs, doc(cfg(feature = "client-credentials")))]
     pub fn insufficient_claims(self) -> Self {
-        self.change(|settings| settings.wanted_claims = Some(claims::wanted))
+        self.change(|settings| settings.wanted_claims = Some(wanted_claims))
     }
 
     /// Sends the token to these origins alone. A request to any other passes through without a

@@ -28,13 +28,8 @@
 mod attempt;
 mod binding;
 mod cache;
-mod challenge;
-#[cfg(feature = "client-credentials")]
-mod claims;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
-#[cfg(any(feature = "jwt", feature = "shared"))]
-mod crypto;
 #[cfg(feature = "dpop")]
 mod dpop;
 mod error;
@@ -42,6 +37,9 @@ mod fetcher;
 pub mod future;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+mod http;
+#[cfg(any(feature = "jwt", feature = "shared"))]
+mod jwt;
 mod layer;
 mod not_replayed;
 mod observe;
@@ -52,10 +50,10 @@ mod request_copy;
 mod reqwest_client;
 #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
 mod reqwest_middleware;
+#[cfg(feature = "client-credentials")]
+mod secret;
 mod service;
 mod settings;
-#[cfg(feature = "shared")]
-mod sha256;
 #[cfg(feature = "shared")]
 mod shared;
 mod source;
@@ -67,18 +65,22 @@ mod token;
 mod tokens;
 mod verdict;
 
+#[cfg(feature = "jwt")]
+pub use crate::client_credentials::Jwt;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
-    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret,
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder,
 };
 #[cfg(feature = "config")]
 pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
-#[cfg(feature = "jwt")]
-pub use crate::client_credentials::{Jwt, JwtAlgorithm};
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;
+#[cfg(feature = "jwt")]
+pub use crate::jwt::JwtAlgorithm;
 #[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
 pub use crate::reqwest_client::ReqwestClient;
+#[cfg(feature = "client-credentials")]
+pub use crate::secret::Secret;
 #[cfg(all(feature = "shared", unix))]
 pub use crate::shared::FileStore;
 #[cfg(feature = "redis")]

@@ -7,15 +7,7 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::challenge::bearer_error;
-
-/// The errors of a Bearer challenge that another token of the same kind would get too.
-const NOT_THE_TOKEN: [&str; 4] = [
-    "insufficient_scope",
-    "invalid_request",
-    "insufficient_claims",
-    "insufficient_user_authentication",
-];
+use crate::http::{bearer_error, is_about_the_token};
 
 /// `401 Unauthorized`, unless a Bearer challenge says that the token is not the problem: its
 /// `error` (RFC 6750 section 3.1) is `insufficient_scope`, `invalid_request`,
@@ -53,11 +45,6 @@ pub fn grpc(status: StatusCode, headers: &HeaderMap) -> bool {
 
 fn is_contradicted(headers: &HeaderMap) -> bool {
     bearer_error(headers).is_some_and(|error| !is_about_the_token(&error))
-}
-
-/// Whether another token may be accepted where one was refused with this error.
-pub(crate) fn is_about_the_token(error: &str) -> bool {
-    !NOT_THE_TOKEN.contains(&error)
 }
 
 /// The function of one layer.

@@ -16,10 +16,11 @@ use crate::{
     cache::{Source, TokenCache},
     error::TokenError,
     fetcher::Claims,
+    http::Origin,
     rejection::Rejection,
     source,
     striped::{OwnLine, Striped},
-    target::{Origin, Target},
+    target::Target,
     token::{Token, TokenId},
     tokens::Selector,
 };

@@ -15,7 +15,6 @@ use tower_service::Service;
 use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
-        auth::ResolvedSecrets,
         endpoint::{EndpointSource, EndpointUrl, ResolvedEndpoint},
         message::{send, transport_error},
         request::{PreparedRequest, TokenRequest},
@@ -23,6 +22,7 @@ use crate::{
     },
     error::{BoxError, TokenError},
     fetcher::{FetchContext, TokenFetcher},
+    secret::ResolvedSecrets,
     token::Token,
 };
 
@@ -311,9 +311,7 @@ where
         let endpoint = self.endpoint_source.identity();
         let (request, response) = (self.request.identity()?, self.response_options.identity());
         // A hash, as the endpoint's query and the headers are not to be seen.
-        Some(crate::sha256::sha256_hex(
-            &serde_json::json!([endpoint, request, response]).to_string(),
-        ))
+        Some(crate::jwt::sha256_hex(&serde_json::json!([endpoint, request, response]).to_string()))
     }
 }
 

@@ -8,19 +8,16 @@ mod config;
 mod credentials;
 mod endpoint;
 mod message;
-mod redaction;
 mod request;
 mod response;
 mod retry;
 
 #[cfg(feature = "jwt")]
-pub use self::auth::{Jwt, JwtAlgorithm};
+pub use self::auth::Jwt;
 #[cfg(feature = "config")]
 pub use self::config::{ClientCredentialsConfig, ClientsConfig};
-#[cfg(feature = "shared")]
-pub(crate) use self::redaction::Redactor;
 pub use self::{
-    auth::{Assertion, ClientAuth, Secret},
+    auth::{Assertion, ClientAuth},
     builder::ClientCredentialsBuilder,
     credentials::ClientCredentials,
 };

@@ -8,8 +8,9 @@ use secrecy::ExposeSecret;
 
 use super::nonces::Nonces;
 use crate::{
-    client_credentials::{JwtAlgorithm, Secret},
-    crypto::{
+    error::TokenError,
+    jwt::JwtAlgorithm,
+    jwt::crypto::{
         ecdsa_key,
         provider::{
             digest::{SHA256, digest},
@@ -19,7 +20,7 @@ use crate::{
             },
         },
     },
-    error::TokenError,
+    secret::Secret,
 };
 
 /// What the encoding of a public point on P-256 begins with, if both coordinates follow.

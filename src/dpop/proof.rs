@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::{key::DpopKey, target_uri::TargetUri};
 use crate::{
-    crypto::{
+    error::TokenError,
+    jwt::crypto::{
         provider::digest::{SHA256, digest},
         random_bits,
     },
-    error::TokenError,
 };
 
 /// What a proof says (RFC 9449 section 4.2).

@@ -7,9 +7,8 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use super::{AccessTokenHash, DPOP, DpopKey, Nonce, Proof, TargetUri, origin};
 use crate::{
     binding::{Binding, Objection, ProofCheck, Proven},
-    challenge::dpop_error,
     error::TokenError,
-    rejection::is_about_the_token,
+    http::{dpop_error, is_about_the_token},
 };
 
 /// The key that a token is bound to, and the token's hash.

@@ -21,11 +21,11 @@ use super::{
     store::TokenStore,
 };
 use crate::{
-    client_credentials::Redactor,
-    crypto::random_bits,
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
+    jwt::crypto::random_bits,
     observe,
+    secret::Redactor,
     token::Token,
 };
 

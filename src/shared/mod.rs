@@ -31,9 +31,9 @@ use self::{
     seal::Seal,
 };
 use crate::{
-    client_credentials::Secret,
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
+    secret::Secret,
     token::Token,
 };
 

@@ -9,12 +9,12 @@ use base64::{
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::{
-    client_credentials::Secret,
-    crypto::provider::{
+    error::TokenError,
+    jwt::crypto::provider::{
         aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
         rand::{SecureRandom, SystemRandom},
     },
-    error::TokenError,
+    secret::Secret,
 };
 
 const KEY_LENGTH: usize = 32;

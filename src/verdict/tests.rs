@@ -44,7 +44,7 @@ fn a_rejection_asks_for_another_token_once() {
 #[cfg(feature = "client-credentials")]
 fn claims_are_asked_for_once_where_the_layer_answers_them() {
     let mut settings = settings();
-    settings.wanted_claims = Some(crate::claims::wanted);
+    settings.wanted_claims = Some(crate::http::wanted_claims);
     let wanted = r#"Bearer error="insufficient_claims", claims="e30""#;
     let with_claims = Verdict::SendAgain(With::AnotherToken(Some("{}".into())));
     assert_eq!(of(&settings, 401, wanted, FIRST), with_claims);

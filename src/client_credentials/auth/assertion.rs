@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{request_context::RequestContext, secret::Secret};
-use crate::{client_credentials::message::RequestParts, error::TokenError};
+use super::request_context::RequestContext;
+use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
 
 /// An assertion (RFC 7521): a signed statement, usually a JWT, that stands for a client or for a
 /// user.

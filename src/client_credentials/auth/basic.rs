@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 
-use crate::{client_credentials::redaction::Redactor, error::TokenError};
+use crate::{error::TokenError, secret::Redactor};
 
 pub(super) fn header(pair: &str) -> HeaderValue {
     let value = ["Basic ", &BASE64_STANDARD.encode(pair)].concat();

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use super::{
     assertion::Assertion,
     method::{AuthMethod, JWT_BEARER},
-    secret::Secret,
 };
+use crate::secret::Secret;
 
 /// How the client authenticates at the token endpoint.
 ///

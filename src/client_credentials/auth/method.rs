@@ -5,9 +5,8 @@ use http::{HeaderValue, header::AUTHORIZATION};
 
 use super::{
     assertion::Assertion, basic, parameter_names::ParameterNames, request_context::RequestContext,
-    secret::Secret,
 };
-use crate::{client_credentials::message::RequestParts, error::TokenError};
+use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
 
 /// The `client_assertion_type` of a JWT (RFC 7523 section 2.2).
 pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

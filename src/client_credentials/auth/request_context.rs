@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::resolved_secrets::ResolvedSecrets;
+use crate::secret::ResolvedSecrets;
 
 /// The values of one token request that do not come from its description.
 #[derive(Clone, Copy)]

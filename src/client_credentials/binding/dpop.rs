@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use http::{HeaderMap, Request};
 
 use crate::{
-    client_credentials::redaction::Redactor,
     dpop::{DPOP, DpopKey, Nonce, Proof, TargetUri, origin},
     error::{Kind, TokenError},
+    secret::Redactor,
     token::Token,
 };
 

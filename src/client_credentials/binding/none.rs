@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Request};
 
-use crate::{client_credentials::redaction::Redactor, error::TokenError, token::Token};
+use crate::{error::TokenError, secret::Redactor, token::Token};
 
 /// There is none.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     client_credentials::{
-        auth::{ClientAuth, Secret},
+        auth::ClientAuth,
         credentials::ClientCredentials,
         endpoint::{
             AuthMethodChoice, DiscoveredEndpoint, Discovery, EndpointOptions, EndpointSource,
@@ -15,6 +15,7 @@ use crate::{
         response::{ResponseOptions, Strictness},
     },
     error::{Kind, TokenError},
+    secret::Secret,
 };
 
 const RESPONSE_LIMIT: usize = 1024 * 1024;

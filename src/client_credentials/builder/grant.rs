@@ -3,10 +3,11 @@
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::{
-        auth::{Assertion, Secret},
+        auth::Assertion,
         request::{Grant, GrantType, TypedToken},
     },
     error::TokenError,
+    secret::Secret,
 };
 
 /// What entitles the client to a token.

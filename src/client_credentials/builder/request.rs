@@ -8,11 +8,12 @@ use http::{
 use super::client_credentials_builder::ClientCredentialsBuilder;
 use crate::{
     client_credentials::{
-        auth::{ClientAuth, Secret},
+        auth::ClientAuth,
         message::Placement,
         request::{ClientIdPlacement, scope},
     },
     error::TokenError,
+    secret::Secret,
 };
 
 /// What a token request contains, and where it is written.

@@ -8,8 +8,9 @@ use super::{
     value::Value,
 };
 use crate::{
-    client_credentials::auth::{Assertion, ClientAuth, Secret},
+    client_credentials::auth::{Assertion, ClientAuth},
     error::TokenError,
+    secret::Secret,
 };
 
 /// The fields. Each one that is used is taken out, so that the rest is known to be of no use.
@@ -123,7 +124,7 @@ impl AuthFields {
 
         use secrecy::ExposeSecret;
 
-        use crate::client_credentials::auth::{Jwt, JwtAlgorithm};
+        use crate::{client_credentials::auth::Jwt, jwt::JwtAlgorithm};
 
         let given = take(&mut self.alg).plain("alg")?;
         let alg = given.as_deref().or(alg).ok_or_else(|| missing("alg"))?;

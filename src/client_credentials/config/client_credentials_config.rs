@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     client_credentials::{
-        auth::Secret, builder::ClientCredentialsBuilder, credentials::ClientCredentials,
-        message::Placement,
+        builder::ClientCredentialsBuilder, credentials::ClientCredentials, message::Placement,
     },
     error::TokenError,
+    secret::Secret,
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -259,7 +259,7 @@ fn bound<C>(
     dpop: Value,
     accept_bearer: Value,
 ) -> Result<FieldSetter<C>, TokenError> {
-    use crate::{client_credentials::JwtAlgorithm, dpop::DpopKey};
+    use crate::{dpop::DpopKey, jwt::JwtAlgorithm};
 
     if let Some(algorithm) = dpop.plain("dpop")? {
         let algorithm = JwtAlgorithm::named(&algorithm)

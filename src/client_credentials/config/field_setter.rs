@@ -5,8 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{field_error::invalid, value::Value};
 use crate::{
-    client_credentials::{auth::Secret, builder::ClientCredentialsBuilder},
-    error::TokenError,
+    client_credentials::builder::ClientCredentialsBuilder, error::TokenError, secret::Secret,
 };
 
 /// A builder whose problems are reported with the name of the field that caused them.

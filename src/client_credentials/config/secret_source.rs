@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::value::Value;
-use crate::{client_credentials::auth::Secret, error::TokenError};
+use crate::{error::TokenError, secret::Secret};
 
 /// The secret, from whichever of the two fields is given.
 pub(super) fn text_or_file(

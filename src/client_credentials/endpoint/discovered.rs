@@ -19,9 +19,10 @@ use super::{
     url::EndpointUrl,
 };
 use crate::{
-    client_credentials::{auth::ClientAuth, redaction::Redactor},
+    client_credentials::auth::ClientAuth,
     error::{BoxError, Kind, TokenError},
     fetcher::FetchContext,
+    secret::Redactor,
 };
 
 /// Finds one client's token endpoint in the metadata of an issuer, and remembers it until it does not

@@ -12,11 +12,12 @@ use super::{issuer::Issuer, metadata::Metadata, url::EndpointUrl};
 use crate::{
     client_credentials::{
         message::{CollectedBody, send, transport_error},
-        redaction::Redactor,
-        response::{is_transient, retry_after},
+        response::is_transient,
     },
     error::{BoxError, Kind, TokenError},
     fetcher::FetchContext,
+    http::retry_after,
+    secret::Redactor,
 };
 
 /// Reads the metadata, from the first of its places that has it.

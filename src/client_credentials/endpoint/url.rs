@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Uri;
 
-use crate::{error::TokenError, target::is_loopback};
+use crate::{error::TokenError, http::is_loopback};
 
 /// The URL of a token endpoint (RFC 6749 section 3.2). Its query is shown nowhere.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 
 use super::placement::Placement;
-use crate::client_credentials::redaction::Redactor;
+use crate::secret::Redactor;
 
 /// A token request under construction, and the texts of it that must not be shown.
 pub(crate) struct RequestParts<'a> {

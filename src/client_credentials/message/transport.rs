@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tower_service::Service;
 
 use crate::{
-    client_credentials::redaction::{Redactor, causes},
     error::{BoxError, Kind, TokenError},
+    secret::{Redactor, causes},
 };
 
 /// The body of a response, as far as it could be read.

@@ -14,9 +14,9 @@ use crate::{
     client_credentials::{
         endpoint::EndpointUrl,
         message::{Param, Placement, RequestParts},
-        redaction::Redactor,
     },
     error::TokenError,
+    secret::Redactor,
 };
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");

@@ -2,10 +2,11 @@
 
 use crate::{
     client_credentials::{
-        auth::{Assertion, RequestContext, Secret},
+        auth::{Assertion, RequestContext},
         message::{Placement, RequestParts},
     },
     error::TokenError,
+    secret::Secret,
 };
 
 /// What entitles the client to a token (RFC 6749 section 1.3).

@@ -2,10 +2,11 @@
 
 use crate::{
     client_credentials::{
-        auth::{RequestContext, Secret},
+        auth::RequestContext,
         message::{Placement, RequestParts},
     },
     error::TokenError,
+    secret::Secret,
 };
 
 /// Names that stand for the grant, the client and the scope.

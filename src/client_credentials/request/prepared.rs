@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
-use crate::client_credentials::{binding::SentProof, redaction::Redactor, response::ErrorHints};
+use crate::{
+    client_credentials::{binding::SentProof, response::ErrorHints},
+    secret::Redactor,
+};
 
 /// An HTTP request, and what its response is read with.
 pub(crate) struct PreparedRequest {

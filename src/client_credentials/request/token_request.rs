@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     client_credentials::{
-        auth::{ClientAuth, ParameterNames, RequestContext, ResolvedSecrets, Secret},
+        auth::{ClientAuth, ParameterNames, RequestContext},
         binding::TokenBinding,
         endpoint::{EndpointUrl, ResolvedEndpoint},
         message::{Placement, RequestParts},
         response::ErrorHints,
     },
     error::TokenError,
+    secret::{ResolvedSecrets, Secret},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

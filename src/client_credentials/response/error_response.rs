@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::{error_hints::ErrorHints, fields::Field};
 use crate::{
-    client_credentials::redaction::{REDACTED, Redactor},
     error::{Kind, TokenError},
+    secret::{REDACTED, Redactor},
 };
 
 /// Codes after which another attempt may lock the client out, whatever the status (RFC 6749 section 5.2).

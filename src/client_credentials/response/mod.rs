@@ -6,7 +6,6 @@ mod fields;
 mod json_pointer;
 mod options;
 mod reader;
-mod retry_after;
 mod token_response;
 
 pub(super) use self::{
@@ -15,5 +14,4 @@ pub(super) use self::{
     json_pointer::JsonPointer,
     options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
     reader::ResponseReader,
-    retry_after::retry_after,
 };

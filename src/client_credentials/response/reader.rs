@@ -9,12 +9,13 @@ use super::{
     error_response::{ErrorResponse, is_transient},
     fields::{Field, Fields},
     options::ResponseOptions,
-    retry_after::retry_after,
     token_response,
 };
 use crate::{
-    client_credentials::{binding::TokenBinding, message::CollectedBody, redaction::Redactor},
+    client_credentials::{binding::TokenBinding, message::CollectedBody},
     error::{BoxError, Kind, TokenError},
+    http::retry_after,
+    secret::Redactor,
     token::Token,
 };
 

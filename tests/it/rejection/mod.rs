@@ -1,4 +1,4 @@
-//! Responses that reject a token (`src/rejection.rs`, `src/challenge.rs`).
+//! Responses that reject a token (`src/rejection.rs`, `src/http/challenge.rs`).
 
 mod challenge;
 mod cooldown;

@@ -4,23 +4,21 @@ use std::fmt;
 
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 
-use crate::{
-    crypto::{
-        ecdsa_key,
-        provider::{
-            hmac,
-            rand::SystemRandom,
-            signature::{
-                ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
-                EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-                RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
-                RsaKeyPair,
-            },
+use super::crypto::{
+    ecdsa_key,
+    provider::{
+        hmac,
+        rand::SystemRandom,
+        signature::{
+            ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+            EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+            RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
+            RsaKeyPair,
         },
-        rsa_signature_len,
     },
-    error::TokenError,
+    rsa_signature_len,
 };
+use crate::error::TokenError;
 
 /// How a [`Jwt`](crate::Jwt) is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
 ///
@@ -55,7 +53,7 @@ pub enum JwtAlgorithm {
 }
 
 impl JwtAlgorithm {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
             Self::RS384 => "RS384",
@@ -91,7 +89,7 @@ impl JwtAlgorithm {
         all.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    pub(super) fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         match self {
             Self::RS256 => self.rsa(&RSA_PKCS1_SHA256, key, message),
             Self::RS384 => self.rsa(&RSA_PKCS1_SHA384, key, message),

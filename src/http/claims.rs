@@ -1,5 +1,7 @@
 //! The claims that an API asks for in its challenge, as Entra's continuous access evaluation does.
 
+use std::sync::Arc;
+
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
@@ -7,14 +9,14 @@ use base64::{
 };
 use http::HeaderMap;
 
-use crate::{challenge::bearer_param, fetcher::Claims};
+use super::challenge::bearer_param;
 
 /// More than this is no challenge that an issuer means.
 const MOST_CLAIMS: usize = 4096;
 
 /// The claims of a Bearer challenge with the error `insufficient_claims`: a JSON object in base64, in either
 /// alphabet and with or without padding. `None` for anything else.
-pub(crate) fn wanted(headers: &HeaderMap) -> Option<Claims> {
+pub(crate) fn wanted_claims(headers: &HeaderMap) -> Option<Arc<str>> {
     let claims = bearer_param(headers, "insufficient_claims", "claims")?;
     if claims.len() > MOST_CLAIMS {
         return None;

@@ -5,10 +5,23 @@ use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 const BEARER: &str = "Bearer";
 
+/// The errors of a Bearer challenge that another token of the same kind would get too.
+const NOT_THE_TOKEN: [&str; 4] = [
+    "insufficient_scope",
+    "invalid_request",
+    "insufficient_claims",
+    "insufficient_user_authentication",
+];
+
 /// The `error` of the Bearer challenge (RFC 6750 section 3): of several challenges the first one
 /// with an `error` counts, and of several `error`s the first one in it.
 pub(crate) fn bearer_error(headers: &HeaderMap) -> Option<String> {
     error(headers, BEARER)
+}
+
+/// Whether another token may be accepted where one was refused with this error.
+pub(crate) fn is_about_the_token(error: &str) -> bool {
+    !NOT_THE_TOKEN.contains(&error)
 }
 
 /// The `error` of the DPoP challenge (RFC 9449 section 7.1).

@@ -12,6 +12,11 @@ pub(crate) use aws_lc_rs as provider;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 pub(crate) use ring as provider;
 
+#[cfg(feature = "shared")]
+use std::fmt::Write;
+
+#[cfg(feature = "shared")]
+use self::provider::digest::{SHA256, digest};
 use self::provider::rand::{SecureRandom, SystemRandom};
 #[cfg(feature = "jwt")]
 use self::provider::{
@@ -24,6 +29,16 @@ pub(crate) fn random_bits() -> [u8; 16] {
     let mut bits = [0; 16];
     SystemRandom::new().fill(&mut bits).expect("the system has randomness");
     bits
+}
+
+/// For names that show nothing of what they stand for.
+#[cfg(feature = "shared")]
+pub(crate) fn sha256_hex(text: &str) -> String {
+    let mut hex = String::new();
+    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
+        write!(hex, "{byte:02x}").expect("a string takes all that is written to it");
+    }
+    hex
 }
 
 // What the two do not have in common.

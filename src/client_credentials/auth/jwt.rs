@@ -1,7 +1,5 @@
 //! JSON Web Tokens (RFC 7519) that are signed here.
 
-mod algorithm;
-
 use std::{
     fmt,
     time::{Duration, UNIX_EPOCH},
@@ -10,9 +8,12 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-pub use self::algorithm::JwtAlgorithm;
-use super::{request_context::RequestContext, secret::Secret};
-use crate::{crypto::random_bits, error::TokenError};
+use super::request_context::RequestContext;
+use crate::{
+    error::TokenError,
+    jwt::{JwtAlgorithm, crypto::random_bits},
+    secret::Secret,
+};
 
 const LIFETIME: Duration = Duration::from_secs(60);
 const BACKDATE: Duration = Duration::from_secs(5);

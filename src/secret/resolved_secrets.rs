@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::secret::Secret;
+use super::source::Secret;
 use crate::error::TokenError;
 
 /// Stands for a secret that has not been read.

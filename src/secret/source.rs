@@ -13,10 +13,8 @@ use std::{
 use secrecy::SecretSlice;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{
-    client_credentials::redaction::Redactor,
-    error::{BoxError, Kind, TokenError},
-};
+use super::redactor::Redactor;
+use crate::error::{BoxError, Kind, TokenError};
 
 /// The most that a file may hold, in bytes.
 const LARGEST: u64 = 64 * 1024;
