@@ -242,13 +242,21 @@ impl TokenError {
         self
     }
 
-    #[cfg(feature = "client-credentials")]
+    fn edit(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.inner)
+    }
+}
+
+#[cfg_attr(
+    not(feature = "client-credentials"),
+    allow(dead_code, reason = "what DPoP and the shared store do not need")
+)]
+impl TokenError {
     pub(crate) fn in_field(self, field: &str) -> Self {
         self.of(format_args!("`{}`", field.escape_debug()))
     }
 
     /// Says first what it is about.
-    #[cfg(feature = "client-credentials")]
     pub(crate) fn of(mut self, what: impl fmt::Display) -> Self {
         let inner = self.edit();
         inner.message = format!("{what}: {}", inner.message).into();
@@ -256,20 +264,17 @@ impl TokenError {
     }
 
     /// The same kind of failure in other words, and as good or bad to try again.
-    #[cfg(feature = "client-credentials")]
     pub(crate) fn retold(&self, message: String) -> Self {
         let mut error = Self::new(self.inner.kind, message);
         error.edit().transient = self.inner.transient;
         Self { retry_after: self.retry_after, ..error }
     }
 
-    #[cfg(feature = "client-credentials")]
     pub(crate) fn transient(mut self) -> Self {
         self.edit().transient = true;
         self
     }
 
-    #[cfg(feature = "client-credentials")]
     pub(crate) fn with_answer(mut self, status: StatusCode, transient: bool) -> Self {
         let inner = self.edit();
         inner.status = Some(status);
@@ -277,16 +282,11 @@ impl TokenError {
         self
     }
 
-    #[cfg(feature = "client-credentials")]
     pub(crate) fn with_code(mut self, code: String, description: Option<String>) -> Self {
         let inner = self.edit();
         inner.code = Some(code);
         inner.description = description;
         self
-    }
-
-    fn edit(&mut self) -> &mut Inner {
-        Arc::make_mut(&mut self.inner)
     }
 }
 

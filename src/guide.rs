@@ -23,7 +23,7 @@
 
 #![cfg_attr(
     not(all(
-        feature = "config",
+        feature = "client-credentials",
         feature = "dpop",
         feature = "redis",
         feature = "testing",

@@ -31,6 +31,10 @@ mod cache;
 #[cfg(feature = "client-credentials")]
 mod client_credentials;
 #[cfg(feature = "dpop")]
+#[cfg_attr(
+    not(feature = "client-credentials"),
+    allow(dead_code, reason = "only a token request has a nonce of the issuer")
+)]
 mod dpop;
 mod error;
 mod fetcher;
@@ -38,7 +42,11 @@ pub mod future;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod http;
-#[cfg(any(feature = "jwt", feature = "shared"))]
+#[cfg(any(feature = "aws-lc-rs", feature = "dpop", feature = "ring", feature = "shared"))]
+#[cfg_attr(
+    not(all(feature = "client-credentials", feature = "dpop", feature = "shared")),
+    allow(dead_code, reason = "each of these features uses another part")
+)]
 mod jwt;
 mod layer;
 mod not_replayed;
@@ -50,7 +58,11 @@ mod request_copy;
 mod reqwest_client;
 #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
 mod reqwest_middleware;
-#[cfg(feature = "client-credentials")]
+#[cfg(any(feature = "client-credentials", feature = "dpop", feature = "shared"))]
+#[cfg_attr(
+    not(all(feature = "client-credentials", feature = "shared")),
+    allow(dead_code, unused_imports, reason = "each of these features uses another part")
+)]
 mod secret;
 mod service;
 mod settings;
@@ -65,21 +77,20 @@ mod token;
 mod tokens;
 mod verdict;
 
-#[cfg(feature = "jwt")]
+#[cfg(all(feature = "client-credentials", any(feature = "aws-lc-rs", feature = "ring")))]
 pub use crate::client_credentials::Jwt;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
-    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder,
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, ClientCredentialsConfig,
+    ClientsConfig,
 };
-#[cfg(feature = "config")]
-pub use crate::client_credentials::{ClientCredentialsConfig, ClientsConfig};
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use crate::jwt::JwtAlgorithm;
 #[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
 pub use crate::reqwest_client::ReqwestClient;
-#[cfg(feature = "client-credentials")]
+#[cfg(any(feature = "client-credentials", feature = "dpop", feature = "shared"))]
 pub use crate::secret::Secret;
 #[cfg(all(feature = "shared", unix))]
 pub use crate::shared::FileStore;

@@ -311,7 +311,9 @@ where
         let endpoint = self.endpoint_source.identity();
         let (request, response) = (self.request.identity()?, self.response_options.identity());
         // A hash, as the endpoint's query and the headers are not to be seen.
-        Some(crate::jwt::sha256_hex(&serde_json::json!([endpoint, request, response]).to_string()))
+        Some(crate::jwt::crypto::sha256_hex(
+            &serde_json::json!([endpoint, request, response]).to_string(),
+        ))
     }
 }
 

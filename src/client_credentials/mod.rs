@@ -3,7 +3,6 @@
 mod auth;
 mod binding;
 mod builder;
-#[cfg(feature = "config")]
 mod config;
 mod credentials;
 mod endpoint;
@@ -12,9 +11,8 @@ mod request;
 mod response;
 mod retry;
 
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use self::auth::Jwt;
-#[cfg(feature = "config")]
 pub use self::config::{ClientCredentialsConfig, ClientsConfig};
 pub use self::{
     auth::{Assertion, ClientAuth},

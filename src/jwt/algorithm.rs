@@ -70,7 +70,6 @@ impl JwtAlgorithm {
         }
     }
 
-    #[cfg(feature = "config")]
     pub(crate) fn named(name: &str) -> Option<Self> {
         let all = [
             Self::RS256,

@@ -2,7 +2,7 @@
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!(
-    "signing and sealing need a crypto library: beside `jwt`, `dpop` or `shared`, switch on the feature `ring` \
+    "signing and sealing need a crypto library: beside `dpop` or `shared`, switch on the feature `ring` \
      of tower-bearer, or `aws-lc-rs`, which can be built for FIPS"
 );
 
@@ -12,13 +12,10 @@ pub(crate) use aws_lc_rs as provider;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 pub(crate) use ring as provider;
 
-#[cfg(feature = "shared")]
 use std::fmt::Write;
 
-#[cfg(feature = "shared")]
 use self::provider::digest::{SHA256, digest};
 use self::provider::rand::{SecureRandom, SystemRandom};
-#[cfg(feature = "jwt")]
 use self::provider::{
     error::KeyRejected,
     signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, RsaKeyPair},
@@ -32,7 +29,6 @@ pub(crate) fn random_bits() -> [u8; 16] {
 }
 
 /// For names that show nothing of what they stand for.
-#[cfg(feature = "shared")]
 pub(crate) fn sha256_hex(text: &str) -> String {
     let mut hex = String::new();
     for byte in digest(&SHA256, text.as_bytes()).as_ref() {
@@ -43,7 +39,6 @@ pub(crate) fn sha256_hex(text: &str) -> String {
 
 // What the two do not have in common.
 
-#[cfg(feature = "jwt")]
 pub(crate) fn ecdsa_key(
     curve: &'static EcdsaSigningAlgorithm,
     pkcs8: &[u8],
@@ -54,7 +49,6 @@ pub(crate) fn ecdsa_key(
     return EcdsaKeyPair::from_pkcs8(curve, pkcs8, &SystemRandom::new());
 }
 
-#[cfg(feature = "jwt")]
 pub(crate) fn rsa_signature_len(key: &RsaKeyPair) -> usize {
     #[cfg(feature = "aws-lc-rs")]
     return key.public_modulus_len();

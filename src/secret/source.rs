@@ -9,9 +9,7 @@ use std::{
     sync::Arc,
 };
 
-#[cfg(feature = "shared")]
-use secrecy::SecretSlice;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::redactor::Redactor;
 use crate::error::{BoxError, Kind, TokenError};
@@ -125,7 +123,6 @@ impl Secret {
     }
 
     /// The bytes of a key: the text, or the content of a file as it is.
-    #[cfg(feature = "shared")]
     pub(crate) async fn read_key(&self) -> Result<SecretSlice<u8>, TokenError> {
         match &self.source {
             Source::Fixed(text) => Ok(key_bytes(text)),
@@ -172,7 +169,6 @@ fn read_file(path: &Path) -> Result<SecretString, BoxError> {
     }
 }
 
-#[cfg(feature = "shared")]
 fn read_regular_file(path: &Path) -> Result<SecretSlice<u8>, BoxError> {
     check_file(path)?;
     Ok(fs::read(path)?.into())
@@ -191,7 +187,6 @@ fn check_file(path: &Path) -> Result<(), BoxError> {
     Ok(())
 }
 
-#[cfg(feature = "shared")]
 fn key_bytes(text: &SecretString) -> SecretSlice<u8> {
     text.expose_secret().as_bytes().to_vec().into()
 }

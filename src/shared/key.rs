@@ -1,6 +1,6 @@
 //! Under which key a token is stored.
 
-use crate::{error::TokenError, jwt::sha256_hex};
+use crate::{error::TokenError, jwt::crypto::sha256_hex};
 
 /// A hash of what tells the token from others. Nothing of it can be read from the key.
 ///

@@ -9,8 +9,8 @@ use crate::{client_credentials::message::RequestParts, error::TokenError, secret
 /// user.
 ///
 /// Made from a [`Secret`], for one that others sign and that is read again for each token request:
-/// the projected token of a Kubernetes service account, a SPIFFE JWT-SVID. With the feature `jwt`,
-/// made from a `Jwt`, which is signed here, anew for each token request. See
+/// the projected token of a Kubernetes service account, a SPIFFE JWT-SVID. With a crypto
+/// library, made from a `Jwt`, which is signed here, anew for each token request. See
 /// [`ClientAuth::assertion`](crate::ClientAuth::assertion) and
 /// [`jwt_bearer_grant`](crate::ClientCredentialsBuilder::jwt_bearer_grant).
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Assertion {
 #[derive(Clone, Debug)]
 enum Source {
     External(Secret),
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     Signed(super::jwt::Jwt),
 }
 
@@ -29,7 +29,7 @@ impl Assertion {
     pub(crate) fn secret(&self) -> &Secret {
         match &self.source {
             Source::External(secret) => secret,
-            #[cfg(feature = "jwt")]
+            #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
             Source::Signed(jwt) => jwt.key(),
         }
     }
@@ -44,7 +44,7 @@ impl Assertion {
     pub(crate) fn identity(&self) -> Option<serde_json::Value> {
         match &self.source {
             Source::External(_) => None,
-            #[cfg(feature = "jwt")]
+            #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
             Source::Signed(jwt) => Some(jwt.identity()),
         }
     }
@@ -62,7 +62,7 @@ impl Assertion {
         let secret = context.secrets.text(self.secret());
         let text = match &self.source {
             Source::External(_) => check_syntax(secret)?,
-            #[cfg(feature = "jwt")]
+            #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
             Source::Signed(jwt) => jwt.sign(context)?.into(),
         };
         parts.redactor.hide(secret);
@@ -74,7 +74,7 @@ impl Assertion {
     pub(super) fn registered_names(&self) -> &'static [&'static str] {
         match &self.source {
             Source::External(_) => &["private_key_jwt", "client_secret_jwt"],
-            #[cfg(feature = "jwt")]
+            #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
             Source::Signed(jwt) => jwt.registered_names(),
         }
     }
@@ -85,7 +85,7 @@ impl Assertion {
             Source::External(_) => {
                 "check that the issuer trusts who signs the assertion, and for which `aud` and `sub`"
             }
-            #[cfg(feature = "jwt")]
+            #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
             Source::Signed(_) => {
                 "check the key that the issuer has of this client, `kid`, `aud`, \
                  and the clock of this machine"
@@ -110,7 +110,7 @@ impl From<Secret> for Assertion {
     }
 }
 
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 impl From<super::jwt::Jwt> for Assertion {
     fn from(jwt: super::jwt::Jwt) -> Self {
         Self { source: Source::Signed(jwt) }

@@ -88,8 +88,8 @@ impl ClientAuth {
     /// A signed statement in place of a secret (RFC 7523 section 2.2): `client_assertion` and
     /// `client_assertion_type`, with `client_id` beside them.
     ///
-    /// Made here, it is `private_key_jwt` or `client_secret_jwt`, with the feature `jwt` and a
-    /// `Jwt`. Made by others, it comes from a [`Secret`], here a token that Kubernetes replaces
+    /// Made here, it is `private_key_jwt` or `client_secret_jwt`, with the feature `ring` or
+    /// `aws-lc-rs` and a `Jwt`. Made by others, it comes from a [`Secret`], here a token that Kubernetes replaces
     /// every hour:
     ///
     /// ```

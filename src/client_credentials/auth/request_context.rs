@@ -7,7 +7,7 @@ use crate::secret::ResolvedSecrets;
 /// The values of one token request that do not come from its description.
 #[derive(Clone, Copy)]
 #[cfg_attr(
-    not(feature = "jwt"),
+    not(any(feature = "aws-lc-rs", feature = "ring")),
     expect(dead_code, reason = "only a JWT names an audience or a time")
 )]
 pub(crate) struct RequestContext<'a> {

@@ -281,7 +281,6 @@ impl<C> ClientCredentialsBuilder<C> {
     }
 
     /// Uses the metadata of one of these for the same issuer, or is itself one of them from now on.
-    #[cfg(feature = "config")]
     pub(crate) fn share_discovery(&mut self, shared: &mut Vec<Arc<Discovery>>) {
         let Ok(ConfiguredUrl::Issuer(discovery)) = &mut self.url else { return };
         let issuer = discovery.issuer().identifier();
@@ -291,7 +290,6 @@ impl<C> ClientCredentialsBuilder<C> {
         }
     }
 
-    #[cfg(feature = "config")]
     pub(crate) fn problem(&self) -> Option<&TokenError> {
         self.url.as_ref().err().or(self.problem.as_ref())
     }

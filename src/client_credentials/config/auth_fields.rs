@@ -118,7 +118,7 @@ impl AuthFields {
         .ok_or_else(|| missing("client_secret` or `client_secret_file"))
     }
 
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     fn jwt(&mut self, key: Secret, alg: Option<&str>) -> Result<Assertion, TokenError> {
         use std::time::Duration;
 
@@ -147,9 +147,10 @@ impl AuthFields {
         Ok(jwt.into())
     }
 
-    #[cfg(not(feature = "jwt"))]
+    #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
     fn jwt(&mut self, _: Secret, _: Option<&str>) -> Result<Assertion, TokenError> {
-        let why = "is signed here only with the feature `jwt`, enable it";
+        let why =
+            "is signed here only with a crypto library, enable the feature `ring` or `aws-lc-rs`";
         Err(invalid("token_endpoint_auth_method", why))
     }
 }

@@ -17,7 +17,7 @@ use rustix::{
     process::geteuid,
 };
 
-use crate::jwt::sha256_hex;
+use crate::jwt::crypto::sha256_hex;
 
 /// The file whose advisory lock is that of the directory.
 const LOCK: &str = "lock";
