@@ -136,9 +136,6 @@ impl AuthMethod {
                 let value = context.secrets.text(value);
                 parts.headers.insert(AUTHORIZATION, header(value)?);
                 parts.redactor.hide(value);
-                parts
-                    .redactor
-                    .hide(value.split_once(' ').map_or("", |(_, credentials)| credentials));
             }
             Self::Assertion { assertion, of_type } => {
                 parts.param(&names.client_id, client_id);

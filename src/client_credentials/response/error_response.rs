@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{error_hints::ErrorHints, fields::Field};
 use crate::{
     error::{Kind, TokenError},
-    secret::{REDACTED, Redactor},
+    secret::Redactor,
 };
 
 /// Codes after which another attempt may lock the client out, whatever the status (RFC 6749 section 5.2).
@@ -28,7 +28,7 @@ const REGISTERED: [&str; 8] = [
     "unsupported_token_type",
 ];
 
-/// The response, after its secrets were taken out.
+/// The response, without texts that repeat a secret.
 pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) code: Option<String>,
@@ -50,15 +50,6 @@ impl ErrorResponse {
             Field::Text(text) if !text.trim().is_empty() => Some(redactor.excerpt(text)),
             _ => None,
         };
-        self
-    }
-
-    /// Redacts the code, unless it is a registered one.
-    pub(super) fn with_redacted_code(mut self) -> Self {
-        self.code = self.code.map(|code| match is_registered(&code) {
-            true => code,
-            false => REDACTED.to_owned(),
-        });
         self
     }
 

@@ -128,25 +128,14 @@ impl ResponseReader<'_> {
         TokenError::new(Kind::Fetch, message).with_source(cause).transient()
     }
 
-    /// A description or a code that repeats the token of the same response is left out as a whole.
-    /// To hide the token alone would tell it from the rest of the text, and let the issuer choose
-    /// what is hidden.
+    /// The token of the same response is a secret too.
     fn coded_error_response(&self, status: StatusCode, code: &str, fields: &Fields) -> TokenError {
-        let mut token = Redactor::default();
-        if let Field::Text(text) = &fields.access_token {
-            token.hide(text);
+        let mut redactor = self.redactor.clone();
+        if let Field::Text(token) = &fields.access_token {
+            redactor.hide(token);
         }
         let error_response = self.bare_error_response(status);
-        let error_response = match &fields.error_description {
-            Field::Text(text) if token.finds(text) => {
-                error_response.with_code(code, &Field::Absent, &self.redactor)
-            }
-            description => error_response.with_code(code, description, &self.redactor),
-        };
-        match token.finds(code) {
-            true => error_response.with_redacted_code().into_error(),
-            false => error_response.into_error(),
-        }
+        error_response.with_code(code, &fields.error_description, &redactor).into_error()
     }
 
     fn bare_error_response(&self, status: StatusCode) -> ErrorResponse {

@@ -196,7 +196,7 @@ async fn neither_an_error_nor_debug_shows_the_secret_of_a_copy() {
         let copy = copy.build().unwrap();
         assert!(!format!("{copy:?} {copy:#?}").contains("SENSITIVE"));
         let error = TokenCache::new(copy).token().await.unwrap_err();
-        assert_eq!(error.description(), Some("no [redacted], [redacted]"));
+        assert_eq!(error.description(), Some("[left out: it repeats a secret]"));
         assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
     }
 }
