@@ -136,8 +136,10 @@ impl<S, B> Sent<S, B> {
                 self.settings.tokens().refused_again(self.attached.token, self.source());
                 Next::Deliver(response)
             }
-            Verdict::SendAgain(With::AnotherToken(claims)) => {
+            Verdict::SendAgain(With::SameToken) => self.repeat(response),
+            Verdict::SendAgain(With::AnotherToken | With::TokenWithClaims) => {
                 let (source, token) = (self.source(), self.attached.token);
+                let claims = self.settings.layer().claims_in(response.status(), response.headers());
                 let Self { settings, kept, attempt, .. } = self;
                 let tokens = settings.tokens();
                 match kept {
@@ -154,7 +156,6 @@ impl<S, B> Sent<S, B> {
                     }
                 }
             }
-            Verdict::SendAgain(With::SameToken) => self.repeat(response),
         }
     }
 

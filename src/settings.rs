@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 
 use crate::{
     binding::{Binding, ProofCheck, Proven},
@@ -72,6 +72,15 @@ impl Settings {
             _ => None,
         };
         self.target.only_for = Some(origins);
+    }
+
+    /// The claims that a response asks for, if the layer is to get a token that has them.
+    #[inline]
+    pub(crate) fn claims_in(&self, status: StatusCode, headers: &HeaderMap) -> Option<Claims> {
+        match self.wanted_claims {
+            Some(wanted) if status == StatusCode::UNAUTHORIZED => wanted(headers),
+            _ => None,
+        }
     }
 
     /// Who rejects the tokens of requests to this authority and path.
@@ -177,7 +186,7 @@ impl RequestSettings {
     /// # Errors
     ///
     /// The request has too many headers, or no proof can be made for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attach<B>(
         &self,
         request: &mut Request<B>,
@@ -191,7 +200,7 @@ impl RequestSettings {
         Ok(Attached { token: token.id(), proof })
     }
 
-    #[inline(never)]
+    #[cold]
     fn prove<B>(
         &self,
         request: &mut Request<B>,
@@ -205,7 +214,7 @@ impl RequestSettings {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn insert<B>(
     request: &mut Request<B>,
     name: &HeaderName,

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::{binding::Objection, fetcher::Claims, settings::Settings};
+use crate::{binding::Objection, settings::Settings};
 
 /// Which attempt of its request a response answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Attempt {
     pub(crate) is_repeat: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The response is the caller's, and says nothing against the token.
     Deliver,
@@ -26,10 +26,12 @@ pub(crate) enum Verdict {
 }
 
 /// The token of another attempt.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum With {
-    /// One that takes the place of the rejected token, and has the claims that the API asks for.
-    AnotherToken(Option<Claims>),
+    /// One that takes the place of the rejected token.
+    AnotherToken,
+    /// One that has the claims that the API asks for.
+    TokenWithClaims,
     SameToken,
 }
 
@@ -44,16 +46,14 @@ pub(crate) fn verdict(
     if objection == Some(Objection::Repeat) && !attempt.is_repeat {
         return Verdict::SendAgain(With::SameToken);
     }
-    let claims = match settings.wanted_claims {
-        Some(wanted) if status == StatusCode::UNAUTHORIZED => wanted(headers),
-        _ => None,
-    };
-    if objection.is_some() && claims.is_none() {
+    let wants_claims = settings.claims_in(status, headers).is_some();
+    if objection.is_some() && !wants_claims {
         return Verdict::Deliver;
     }
-    let is_rejection = claims.is_some() || settings.rejection.is_in(status, headers);
+    let is_rejection = wants_claims || settings.rejection.is_in(status, headers);
     match attempt.is_second {
-        false if is_rejection => Verdict::SendAgain(With::AnotherToken(claims)),
+        false if wants_claims => Verdict::SendAgain(With::TokenWithClaims),
+        false if is_rejection => Verdict::SendAgain(With::AnotherToken),
         true if is_rejection => Verdict::RejectedAgain,
         true if !is_inconclusive(status, headers) => Verdict::Helped,
         _ => Verdict::Deliver,

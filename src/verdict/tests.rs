@@ -22,12 +22,12 @@ fn of(settings: &Settings, status: u16, challenge: &str, attempt: Attempt) -> Ve
 #[test]
 fn a_rejection_asks_for_another_token_once() {
     let settings = settings();
-    let another = || Verdict::SendAgain(With::AnotherToken(None));
+    let another = Verdict::SendAgain(With::AnotherToken);
     for (status, challenge, first, second) in [
         (200, "", Verdict::Deliver, Verdict::Helped),
-        (401, "", another(), Verdict::RejectedAgain),
-        (401, "Basic", another(), Verdict::RejectedAgain),
-        (401, r#"Bearer error="invalid_token""#, another(), Verdict::RejectedAgain),
+        (401, "", another, Verdict::RejectedAgain),
+        (401, "Basic", another, Verdict::RejectedAgain),
+        (401, r#"Bearer error="invalid_token""#, another, Verdict::RejectedAgain),
         (401, r#"Bearer error="insufficient_scope""#, Verdict::Deliver, Verdict::Helped),
         (401, r#"Bearer error="insufficient_claims""#, Verdict::Deliver, Verdict::Helped),
         (403, r#"Bearer error="invalid_token""#, Verdict::Deliver, Verdict::Helped),
@@ -46,7 +46,7 @@ fn claims_are_asked_for_once_where_the_layer_answers_them() {
     let mut settings = settings();
     settings.wanted_claims = Some(crate::http::wanted_claims);
     let wanted = r#"Bearer error="insufficient_claims", claims="e30""#;
-    let with_claims = Verdict::SendAgain(With::AnotherToken(Some("{}".into())));
+    let with_claims = Verdict::SendAgain(With::TokenWithClaims);
     assert_eq!(of(&settings, 401, wanted, FIRST), with_claims);
     assert_eq!(of(&settings, 401, wanted, SECOND), Verdict::RejectedAgain);
     assert_eq!(of(&settings, 403, wanted, FIRST), Verdict::Deliver, "a 401 alone asks for claims");
@@ -60,12 +60,12 @@ fn an_objection_to_the_proof_does_not_reject_the_token() {
     let of = |attempt, objection| {
         verdict(StatusCode::UNAUTHORIZED, &HeaderMap::new(), &settings, attempt, objection)
     };
-    let same = || Verdict::SendAgain(With::SameToken);
+    let same = Verdict::SendAgain(With::SameToken);
     let repeat = |attempt| Attempt { is_repeat: true, ..attempt };
     for (attempt, nonce, none) in [
-        (FIRST, same(), Verdict::SendAgain(With::AnotherToken(None))),
-        (SECOND, same(), Verdict::RejectedAgain),
-        (repeat(FIRST), Verdict::Deliver, Verdict::SendAgain(With::AnotherToken(None))),
+        (FIRST, same, Verdict::SendAgain(With::AnotherToken)),
+        (SECOND, same, Verdict::RejectedAgain),
+        (repeat(FIRST), Verdict::Deliver, Verdict::SendAgain(With::AnotherToken)),
         (repeat(SECOND), Verdict::Deliver, Verdict::RejectedAgain),
     ] {
         assert_eq!(of(attempt, Some(Objection::Repeat)), nonce, "{attempt:?}");
