@@ -77,7 +77,7 @@ impl<S, B, F, RB> ResponseFuture<S, B, F, RB> {
     }
 
     /// What is not `sent` with a token of ours is not judged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn calling(future: F, sent: Option<Sent<S, B>>) -> Self {
         Self { state: State::Calling { future, sent } }
     }

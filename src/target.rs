@@ -64,7 +64,7 @@ impl Target {
                 return Admission::PassThrough;
             }
         }
-        if is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
+        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
             return Admission::Attach;
         }
         Admission::Refuse(insecure())
