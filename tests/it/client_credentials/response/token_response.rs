@@ -234,14 +234,16 @@ async fn a_refusal_says_what_to_do_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_vendors_own_error_is_the_source_cut_short() {
-    let long = format!(r#"{{"errorCode":"E0000047","cause":"{}{SECRET}"}}"#, "x".repeat(300));
+    let long = format!(r#"{{"errorCode":"E0000047","cause":"{}"}}"#, "x".repeat(300));
     for body in [r#"{"status":"BAD_CLIENT","message":"no such client"}"#, &long] {
         let error = error([json(400, body)]).await;
         assert_eq!((error.code(), error.is_refused()), (None, true));
         let source = error.source().unwrap().to_string();
         assert!(source.contains(&body[..20]) && source.chars().count() < 300, "{source}");
-        assert!(!shown(&error).contains(SECRET));
     }
+    let body = long.replace("xx\"", &format!("xx{SECRET}\""));
+    let shown = shown(&error([json(400, &body)]).await);
+    assert!(shown.contains("left out") && !shown.contains(SECRET), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]
