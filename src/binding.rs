@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-use crate::error::TokenError;
+use crate::{error::TokenError, http::Origin};
 
 /// The key that a token is bound to.
 pub(crate) trait Binding: fmt::Debug + Send + Sync {
@@ -13,7 +13,12 @@ pub(crate) trait Binding: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// No proof can be made for this request.
-    fn prove(&self, method: &Method, uri: &Uri, base: Option<&Uri>) -> Result<Proven, TokenError>;
+    fn prove(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        base: Option<&Origin>,
+    ) -> Result<Proven, TokenError>;
 }
 
 /// A header to send, and what to hold on to until the response comes.

@@ -244,8 +244,8 @@ impl<R> BearerAuthLayer<R> {
     /// Sends the token to these origins alone. A request to any other passes through without a
     /// token, so a redirect that is followed outside of this layer cannot carry it away.
     ///
-    /// An origin is `https://host` or `https://host:port` (RFC 6454). Hosts compare without case,
-    /// `:443` is the default. A request whose URI has no scheme and host belongs to the inner
+    /// An origin is `https://host` or `https://host:port` (RFC 6454). Hosts compare without case
+    /// and final dot, `:443` is the default. A request whose URI has no scheme and host belongs to the inner
     /// client's own target and gets the token. Default: every origin.
     ///
     /// Each request's origin is compared with these in turn, without an allocation.

@@ -36,8 +36,6 @@ pub(crate) struct Settings {
     /// Stands for the host of a request that names none: the origins that the layer is for, or this
     /// one layer, whose client knows the host.
     client: u64,
-    /// The origin of a request that names none, if the layer is for one alone.
-    base: Option<Uri>,
 }
 
 /// Where a request's token comes from.
@@ -56,22 +54,24 @@ impl Settings {
             rejection: Rejection::Unauthorized,
             wanted_claims: None,
             client: LAYERS.fetch_add(1, Ordering::Relaxed),
-            base: None,
         }
     }
 
     pub(crate) fn only_for(&mut self, origins: Vec<Origin>) {
         let mut hasher = DefaultHasher::new();
-        let mut names: Vec<_> =
-            origins.iter().map(|origin| format!("{origin:?}").to_ascii_lowercase()).collect();
-        names.sort_unstable();
-        names.hash(&mut hasher);
+        let mut sorted = origins.clone();
+        sorted.sort_unstable();
+        sorted.hash(&mut hasher);
         self.client = hasher.finish();
-        self.base = match &origins[..] {
-            [origin] => format!("{origin:?}/").parse().ok(),
-            _ => None,
-        };
         self.target.only_for = Some(origins);
+    }
+
+    /// The origin of a request that names none, if the layer is for one alone.
+    fn base(&self) -> Option<&Origin> {
+        match self.target.only_for.as_deref()? {
+            [origin] => Some(origin),
+            _ => None,
+        }
     }
 
     /// The claims that a response asks for, if the layer is to get a token that has them.
@@ -207,7 +207,7 @@ impl RequestSettings {
         token: &Token,
         binding: &dyn Binding,
     ) -> Result<Box<AttachedProof>, TokenError> {
-        let base = self.layer.base.as_ref();
+        let base = self.layer.base();
         let Proven { header, check } = binding.prove(request.method(), request.uri(), base)?;
         insert(request, &header.0, header.1)?;
         Ok(Box::new(AttachedProof { token: token.clone(), check }))

@@ -59,12 +59,15 @@ impl Target {
             };
         };
         if let Some(origins) = &self.only_for {
-            let Some(target) = Origin::of(uri) else { return Admission::PassThrough };
-            if !origins.iter().any(|origin| target.is(origin)) {
+            if !origins.iter().any(|origin| origin.is_of(uri)) {
                 return Admission::PassThrough;
             }
         }
-        if uri.scheme() == Some(&http::uri::Scheme::HTTPS) || is_encrypted(scheme) || self.allow_http || uri.host().is_some_and(is_loopback) {
+        if uri.scheme() == Some(&http::uri::Scheme::HTTPS)
+            || is_encrypted(scheme)
+            || self.allow_http
+            || uri.host().is_some_and(is_loopback)
+        {
             return Admission::Attach;
         }
         Admission::Refuse(insecure())

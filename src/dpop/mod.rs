@@ -12,7 +12,7 @@ pub use key::DpopKey;
 pub(crate) use nonces::Nonce;
 pub(crate) use proof::{AccessTokenHash, Proof};
 pub(crate) use sent_proof::KeyBinding;
-pub(crate) use target_uri::{TargetUri, origin};
+pub(crate) use target_uri::TargetUri;
 
 /// The header that has the proof.
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 
+use crate::http::Origin;
+
 /// For how many origins at most. One that has not given a nonce for longest goes first.
 const MOST: usize = 64;
 
@@ -18,24 +20,24 @@ pub(crate) type Nonce = Arc<str>;
 #[derive(Default)]
 pub(crate) struct Nonces {
     /// The newest one is the last.
-    newest: ArcSwap<Vec<(Arc<str>, Nonce)>>,
+    newest: ArcSwap<Vec<(Origin, Nonce)>>,
 }
 
 impl Nonces {
-    pub(crate) fn of(&self, origin: &str) -> Option<Nonce> {
+    pub(crate) fn of(&self, origin: &Origin) -> Option<Nonce> {
         let newest = self.newest.load();
-        newest.iter().find(|(of, _)| **of == *origin).map(|(_, nonce)| nonce.clone())
+        newest.iter().find(|(of, _)| of == origin).map(|(_, nonce)| nonce.clone())
     }
 
     /// Remembers the nonce that a response of this origin has, if it has one. Returns it.
-    pub(crate) fn note(&self, origin: &str, headers: &HeaderMap) -> Option<Nonce> {
+    pub(crate) fn note(&self, origin: &Origin, headers: &HeaderMap) -> Option<Nonce> {
         let nonce = nonce_in(headers)?;
         if self.of(origin).is_some_and(|known| *known == *nonce) {
             return Some(nonce.into());
         }
-        let (origin, nonce): (Arc<str>, Nonce) = (origin.into(), nonce.into());
+        let nonce: Nonce = nonce.into();
         self.newest.rcu(|newest| {
-            let others = newest.iter().filter(|(of, _)| *of != origin);
+            let others = newest.iter().filter(|(of, _)| of != origin);
             let mut all: Vec<_> = others.cloned().collect();
             all.push((origin.clone(), nonce.clone()));
             all.drain(..all.len().saturating_sub(MOST));
@@ -63,6 +65,10 @@ mod tests {
 
     use super::*;
 
+    fn origin(text: &str) -> Origin {
+        Origin::parse(text).unwrap()
+    }
+
     fn headers(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
@@ -74,33 +80,37 @@ mod tests {
     #[test]
     fn the_newest_nonce_of_an_origin_counts() {
         let nonces = Nonces::default();
-        assert_eq!(nonces.note("https://a", &headers(&["one"])).as_deref(), Some("one"));
-        nonces.note("https://b", &headers(&["two"]));
-        nonces.note("https://a", &headers(&["three"]));
-        assert_eq!(nonces.of("https://a").as_deref(), Some("three"));
-        assert_eq!(nonces.of("https://b").as_deref(), Some("two"));
-        assert_eq!(nonces.of("https://c"), None);
-        assert_eq!(nonces.note("https://a", &headers(&[])), None);
-        assert_eq!(nonces.of("https://a").as_deref(), Some("three"));
+        assert_eq!(nonces.note(&origin("https://a"), &headers(&["one"])).as_deref(), Some("one"));
+        nonces.note(&origin("https://b"), &headers(&["two"]));
+        nonces.note(&origin("https://a"), &headers(&["three"]));
+        assert_eq!(nonces.of(&origin("https://a")).as_deref(), Some("three"));
+        assert_eq!(nonces.of(&origin("https://b")).as_deref(), Some("two"));
+        assert_eq!(nonces.of(&origin("https://c")), None);
+        assert_eq!(nonces.note(&origin("https://a"), &headers(&[])), None);
+        assert_eq!(nonces.of(&origin("https://a")).as_deref(), Some("three"));
     }
 
     #[test]
     fn a_nonce_that_is_none_is_ignored() {
         let long = "a".repeat(LONGEST + 1);
         for values in [&["a b"][..], &[""], &["a\"b"], &["a\\b"], &["a", "b"], &[&long]] {
-            assert_eq!(Nonces::default().note("https://a", &headers(values)), None, "{values:?}");
+            assert_eq!(
+                Nonces::default().note(&origin("https://a"), &headers(values)),
+                None,
+                "{values:?}"
+            );
         }
-        assert!(Nonces::default().note("https://a", &headers(&["a", "a"])).is_some());
+        assert!(Nonces::default().note(&origin("https://a"), &headers(&["a", "a"])).is_some());
     }
 
     #[test]
     fn nonces_are_remembered_for_64_origins() {
         let nonces = Nonces::default();
-        for origin in 0..1000 {
-            nonces.note(&format!("https://{origin}"), &headers(&["nonce"]));
+        for number in 0..1000 {
+            nonces.note(&origin(&format!("https://{number}")), &headers(&["nonce"]));
         }
         assert_eq!(nonces.newest.load().len(), MOST);
-        assert_eq!(nonces.of("https://0"), None);
-        assert!(nonces.of("https://999").is_some());
+        assert_eq!(nonces.of(&origin("https://0")), None);
+        assert!(nonces.of(&origin("https://999")).is_some());
     }
 }

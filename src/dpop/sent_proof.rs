@@ -4,11 +4,11 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::{AccessTokenHash, DPOP, DpopKey, Nonce, Proof, TargetUri, origin};
+use super::{AccessTokenHash, DPOP, DpopKey, Nonce, Proof, TargetUri};
 use crate::{
     binding::{Binding, Objection, ProofCheck, Proven},
     error::TokenError,
-    http::{dpop_error, is_about_the_token},
+    http::{Origin, dpop_error, is_about_the_token},
 };
 
 /// The key that a token is bound to, and the token's hash.
@@ -20,7 +20,7 @@ pub(crate) struct KeyBinding {
 
 struct SentProof {
     key: DpopKey,
-    origin: String,
+    origin: Origin,
     nonce: Option<Nonce>,
 }
 
@@ -28,15 +28,17 @@ impl Binding for KeyBinding {
     /// # Errors
     ///
     /// Neither `uri` nor `base` names a host, or the clock is before 1970.
-    fn prove(&self, method: &Method, uri: &Uri, base: Option<&Uri>) -> Result<Proven, TokenError> {
-        let target = TargetUri::of(uri)
-            .or_else(|| Some(TargetUri::path_of(uri).at(TargetUri::of(base?)?)))
-            .ok_or_else(no_host)?;
-        let origin = origin(&target);
+    fn prove(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        base: Option<&Origin>,
+    ) -> Result<Proven, TokenError> {
+        let origin = Origin::of(uri).or_else(|| base.cloned()).ok_or_else(no_host)?;
         let nonce = self.key.api_nonces().of(&origin);
         let proof = Proof {
             method,
-            target,
+            target: TargetUri { origin: &origin, path: uri.path() },
             access_token: Some(&self.hash),
             nonce: nonce.as_deref(),
             now: SystemTime::now(),

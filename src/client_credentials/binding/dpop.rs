@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use http::{HeaderMap, Request};
 
 use crate::{
-    dpop::{DPOP, DpopKey, Nonce, Proof, TargetUri, origin},
+    dpop::{DPOP, DpopKey, Nonce, Proof, TargetUri},
     error::{Kind, TokenError},
+    http::Origin,
     secret::Redactor,
     token::Token,
 };
@@ -22,7 +23,7 @@ pub(crate) struct TokenBinding {
 /// What a request with a proof leaves behind.
 pub(crate) struct SentProof {
     key: DpopKey,
-    origin: String,
+    origin: Origin,
     nonce: Option<Nonce>,
 }
 
@@ -34,12 +35,11 @@ impl TokenBinding {
         redactor: &mut Redactor,
         now: SystemTime,
     ) -> Result<SentProof, TokenError> {
-        let target = TargetUri::of(request.uri()).expect("a token endpoint has a host");
-        let origin = origin(&target);
+        let origin = Origin::of(request.uri()).expect("a token endpoint has a host");
         let nonce = self.key.issuer_nonces().of(&origin);
         let proof = Proof {
             method: request.method(),
-            target,
+            target: TargetUri { origin: &origin, path: request.uri().path() },
             access_token: None,
             nonce: nonce.as_deref(),
             now,

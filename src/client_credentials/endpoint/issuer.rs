@@ -25,10 +25,11 @@ impl Issuer {
             return Err(malformed());
         }
         let path = url.path().strip_suffix('/').unwrap_or(url.path());
-        let origin = url.origin();
+        let root = url.to_string();
+        let root = root.strip_suffix(url.path()).unwrap_or(&root);
         let metadata = [
-            format!("{origin}/.well-known/oauth-authorization-server{path}"),
-            format!("{origin}{path}/.well-known/openid-configuration"),
+            format!("{root}/.well-known/oauth-authorization-server{path}"),
+            format!("{root}{path}/.well-known/openid-configuration"),
         ];
         let [oauth, openid] = metadata.map(|url| EndpointUrl::parse(&url).map_err(|_| malformed()));
         let metadata = [oauth?, openid?];

@@ -30,7 +30,7 @@ impl EndpointSource {
         match self {
             Self::Fixed { endpoint, .. } => {
                 let url = &endpoint.url;
-                serde_json::json!({ "endpoint": [url.origin(), url.path(), url.query()] })
+                serde_json::json!({ "endpoint": [url.origin().to_string(), url.path(), url.query()] })
             }
             Self::Discovered(discovered) => {
                 serde_json::json!({ "issuer": discovered.discovery().issuer().identifier() })

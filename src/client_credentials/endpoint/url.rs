@@ -4,7 +4,10 @@ use std::fmt;
 
 use http::Uri;
 
-use crate::{error::TokenError, http::is_loopback};
+use crate::{
+    error::TokenError,
+    http::{Origin, is_loopback},
+};
 
 /// The URL of a token endpoint (RFC 6749 section 3.2). Its query is shown nowhere.
 #[derive(Clone)]
@@ -43,11 +46,7 @@ impl EndpointUrl {
                 "the token endpoint's scheme is neither https nor http, write `https://host/path`",
             ));
         }
-        let port = authority.as_str().get(authority.host().len()..).unwrap_or_default();
-        let is_port_sound = port.is_empty() || authority.port_u16().is_some();
-        if authority.host().is_empty() || !is_port_sound {
-            return Err(malformed());
-        }
+        Origin::of(&uri).ok_or_else(malformed)?;
         Ok(Self { uri })
     }
 
@@ -64,11 +63,9 @@ impl EndpointUrl {
         self.uri.path()
     }
 
-    /// Scheme, host and port.
-    pub(crate) fn origin(&self) -> String {
-        let scheme = self.uri.scheme_str().unwrap_or_default();
-        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
-        format!("{scheme}://{authority}")
+    #[cfg(feature = "shared")]
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of(&self.uri).expect("a URL without an origin is not parsed")
     }
 
     pub(crate) fn query(&self) -> Option<&str> {
@@ -95,7 +92,9 @@ impl EndpointUrl {
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.path())
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        write!(f, "{scheme}://{authority}{}", self.path())
     }
 }
 

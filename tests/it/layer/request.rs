@@ -95,6 +95,7 @@ async fn a_request_to_an_origin_that_was_named_gets_the_token() {
         "https://api.example.com/",
         "https://API.Example.COM/a?b",
         "https://api.example.com:443/",
+        "https://api.example.com./",
         "https://second.example.com:8443/",
         "/the/inner/clients/own/target",
     ] {
