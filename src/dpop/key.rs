@@ -3,22 +3,25 @@
 use std::{fmt, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use secrecy::ExposeSecret;
 
 use super::nonces::Nonces;
 use crate::{
     error::TokenError,
-    jwt::JwtAlgorithm,
-    jwt::crypto::{
-        ecdsa_key,
-        provider::{
-            digest::{SHA256, digest},
-            rand::SystemRandom,
-            signature::{
-                ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, Signature,
+    jwt::{
+        JwtAlgorithm,
+        crypto::{
+            ecdsa_key,
+            provider::{
+                digest::{SHA256, digest},
+                rand::SystemRandom,
+                signature::{
+                    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+                    Signature,
+                },
             },
         },
+        pkcs8,
     },
     secret::Secret,
 };
@@ -97,11 +100,8 @@ impl DpopKey {
     /// Ed25519. If the secret cannot be read, the error is that of the secret.
     pub async fn from_pem(pem: impl Into<Secret>) -> Result<Self, TokenError> {
         let pem = pem.into().read().await?;
-        match PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes()) {
-            Ok(PrivateKeyDer::Pkcs8(der)) => Self::from_pkcs8(der.secret_pkcs8_der()),
-            Ok(_) => Err(unfit("the key is not in PKCS#8")),
-            Err(_) => Err(unfit("there is no private key in it that is not encrypted")),
-        }
+        let der = pkcs8(pem.expose_secret()).map_err(unfit)?;
+        Self::from_pkcs8(der.secret_pkcs8_der())
     }
 
     fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, TokenError> {

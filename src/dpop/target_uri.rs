@@ -18,56 +18,38 @@ impl fmt::Display for TargetUri<'_> {
 }
 
 fn normal_path(path: &str) -> String {
-    let mut segments: Vec<String> = Vec::new();
-    let mut rest = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
-    while let Some(segment) = rest.next() {
-        let segment = normal_segment(segment);
-        let is_last = rest.peek().is_none();
-        match &*segment {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let segments: Vec<String> = path.split('/').map(normal_segment).collect();
+    let mut kept = Vec::new();
+    for segment in &segments {
+        match &**segment {
             "." => {}
-            ".." => drop(segments.pop()),
-            _ => {
-                segments.push(segment);
-                continue;
-            }
-        }
-        // A dot segment at the end leaves the slash before it.
-        if is_last {
-            segments.push(String::new());
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
         }
     }
-    ["/", &segments.join("/")].concat()
+    // A dot segment at the end leaves the slash before it.
+    if segments.last().is_some_and(|last| last == "." || last == "..") {
+        kept.push("");
+    }
+    ["/", &kept.join("/")].concat()
 }
 
 /// With each escape in upper case, or undone if it stands for an unreserved character.
 fn normal_segment(segment: &str) -> String {
-    let mut normal = String::with_capacity(segment.len());
-    let mut rest = segment;
-    while let Some(at) = rest.find('%') {
-        let (before, escape) = rest.split_at(at);
-        normal.push_str(before);
-        let byte = escape.get(1..3).and_then(|digits| match digits.starts_with('+') {
-            true => None,
-            false => u8::from_str_radix(digits, 16).ok(),
-        });
-        rest = match byte {
-            Some(byte) => {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                        normal.push(char::from(byte));
-                    }
-                    _ => write!(normal, "%{byte:02X}").expect("a String takes everything"),
-                }
-                &escape[3..]
-            }
+    let mut pieces = segment.split('%');
+    let mut normal = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.map(char::from) {
+            Some(c) if c.is_ascii_alphanumeric() || "-._~".contains(c) => normal.push(c),
+            Some(c) => write!(normal, "%{:02X}", u32::from(c)).expect("a String takes everything"),
             // No escape, though it begins as one does.
-            None => {
-                normal.push('%');
-                &escape[1..]
-            }
-        };
+            None => normal.push('%'),
+        }
+        normal.push_str(&piece[digits.map_or(0, str::len)..]);
     }
-    normal.push_str(rest);
     normal
 }
 

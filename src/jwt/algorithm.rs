@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use super::crypto::{
     ecdsa_key,
@@ -111,7 +111,7 @@ impl JwtAlgorithm {
         key: &str,
         message: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
-        let key = match self.pem(key)? {
+        let key = match private_key(key).map_err(|why| self.unfit(why))? {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             _ => return Err(self.unfit("the key is in the form of another algorithm")),
@@ -129,7 +129,8 @@ impl JwtAlgorithm {
         key: &str,
         message: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
-        let key = ecdsa_key(curve, &self.pkcs8(key)?).map_err(|error| self.unfit(error))?;
+        let key = pkcs8(key).map_err(|why| self.unfit(why))?;
+        let key = ecdsa_key(curve, key.secret_pkcs8_der()).map_err(|error| self.unfit(error))?;
         let signature =
             key.sign(&SystemRandom::new(), message).map_err(|error| self.unfit(error))?;
         Ok(signature.as_ref().to_vec())
@@ -137,7 +138,8 @@ impl JwtAlgorithm {
 
     fn ed25519(self, key: &str, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         // OpenSSL leaves out the public key, to check the private one against.
-        let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.pkcs8(key)?)
+        let key = pkcs8(key).map_err(|why| self.unfit(why))?;
+        let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_pkcs8_der())
             .map_err(|error| self.unfit(error))?;
         Ok(key.sign(message).as_ref().to_vec())
     }
@@ -160,18 +162,6 @@ impl JwtAlgorithm {
         Ok(hmac::sign(&key, message).as_ref().to_vec())
     }
 
-    fn pkcs8(self, pem: &str) -> Result<Vec<u8>, TokenError> {
-        match self.pem(pem)? {
-            PrivateKeyDer::Pkcs8(der) => Ok(der.secret_pkcs8_der().to_vec()),
-            _ => Err(self.unfit("the key is not in PKCS#8")),
-        }
-    }
-
-    fn pem(self, pem: &str) -> Result<PrivateKeyDer<'static>, TokenError> {
-        PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| self.unfit("there is no private key in it that is not encrypted"))
-    }
-
     fn unfit(self, why: impl fmt::Display) -> TokenError {
         let message = format!(
             "the key cannot sign with {}, pass one of that kind as PEM, \
@@ -180,4 +170,17 @@ impl JwtAlgorithm {
         );
         TokenError::config(message).with_source(why.to_string())
     }
+}
+
+/// The key in a PEM, or why there is none.
+pub(crate) fn pkcs8(pem: &str) -> Result<PrivatePkcs8KeyDer<'static>, &'static str> {
+    match private_key(pem)? {
+        PrivateKeyDer::Pkcs8(der) => Ok(der),
+        _ => Err("the key is not in PKCS#8"),
+    }
+}
+
+fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| "there is no private key in it that is not encrypted")
 }

@@ -4,3 +4,4 @@ mod algorithm;
 pub(crate) mod crypto;
 
 pub use self::algorithm::JwtAlgorithm;
+pub(crate) use self::algorithm::pkcs8;

@@ -1,6 +1,6 @@
 //! Keeps secrets out of texts that others wrote: the issuer, or the HTTP client.
 
-use std::{error::Error, fmt, iter};
+use std::{error::Error, iter};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -62,8 +62,8 @@ impl Redactor {
         }
     }
 
-    /// The error itself if nothing in it or in its causes is hidden, else what is left of their
-    /// texts.
+    /// The error itself if nothing in it or in its causes is hidden, else one with what is left of
+    /// their texts.
     pub(crate) fn redact_error(&self, error: BoxError) -> BoxError {
         let is_clean = |text: String| self.redact(&text) == text;
         if causes(&*error)
@@ -71,20 +71,14 @@ impl Redactor {
         {
             return error;
         }
-        Box::new(self.redacted(&*error))
+        let texts: Vec<_> = causes(&*error).map(|error| self.redact(&error.to_string())).collect();
+        texts.join(": ").into()
     }
 
     fn redact(&self, text: &str) -> String {
         match self.finds(text) {
             true => LEFT_OUT.to_owned(),
             false => without_queries(text),
-        }
-    }
-
-    fn redacted(&self, error: &(dyn Error + 'static)) -> RedactedError {
-        RedactedError {
-            text: self.redact(&error.to_string()),
-            source: error.source().map(|source| Box::new(self.redacted(source))),
         }
     }
 }
@@ -113,25 +107,6 @@ pub(crate) fn causes<'a>(
     iter::successors(Some(error), |error| (**error).source())
 }
 
-/// What is left of an error that showed a secret.
-#[derive(Debug)]
-struct RedactedError {
-    text: String,
-    source: Option<Box<RedactedError>>,
-}
-
-impl fmt::Display for RedactedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for RedactedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
-    }
-}
-
 /// A query ends where a URL does: before what cannot be part of one.
 fn without_queries(text: &str) -> String {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`');
@@ -156,6 +131,8 @@ fn escape(c: char) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use proptest::prelude::*;
 
