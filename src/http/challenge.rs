@@ -1,6 +1,8 @@
 //! Reads `WWW-Authenticate` (RFC 9110 section 11.6.1). It decides whether a new token may help, so
 //! what cannot be read is passed over.
 
+use std::mem;
+
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 const BEARER: &str = "Bearer";
@@ -31,96 +33,67 @@ pub(crate) fn dpop_error(headers: &HeaderMap) -> Option<String> {
 }
 
 fn error(headers: &HeaderMap, scheme: &str) -> Option<String> {
-    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| error_in(line.as_bytes(), scheme))
+    let mut errors = challenges(headers, scheme).filter_map(|challenge| challenge.param("error"));
+    errors.find(|error| !error.is_empty())
 }
 
 /// A parameter of the Bearer challenge with this `error`. Of several with that name the first counts.
 #[cfg(feature = "client-credentials")]
 pub(crate) fn bearer_param(headers: &HeaderMap, error: &str, name: &str) -> Option<String> {
-    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|line| {
-        let params: Vec<_> =
-            Params::of(line.as_bytes()).filter(|param| param.is_of(BEARER)).collect();
-        let challenge =
-            params.iter().find(|param| param.is_named("error") && param.value == error)?;
-        let of_challenge = |param: &&Param<'_>| param.challenge == challenge.challenge;
-        let mut of_challenge = params.iter().filter(of_challenge);
-        of_challenge.find(|param| param.is_named(name)).map(|param| param.value.clone())
-    })
+    challenges(headers, BEARER)
+        .filter(|challenge| challenge.param("error").is_some_and(|other| other == error))
+        .find_map(|challenge| challenge.param(name))
 }
 
-fn error_in(line: &[u8], scheme: &str) -> Option<String> {
-    let mut given_up = None;
-    for param in Params::of(line) {
-        if param.is_of(scheme) && param.is_named("error") && given_up != Some(param.challenge) {
-            if !param.value.is_empty() {
-                return Some(param.value);
-            }
-            given_up = Some(param.challenge);
+fn challenges<'a>(headers: &'a HeaderMap, scheme: &'a str) -> impl Iterator<Item = Challenge<'a>> {
+    let lines = headers.get_all(WWW_AUTHENTICATE).iter();
+    lines
+        .flat_map(|line| challenges_in(line.as_bytes()))
+        .filter(|challenge| challenge.scheme.eq_ignore_ascii_case(scheme.as_bytes()))
+}
+
+struct Challenge<'a> {
+    scheme: &'a [u8],
+    params: Vec<(&'a [u8], String)>,
+}
+
+impl<'a> Challenge<'a> {
+    fn of(scheme: &'a [u8]) -> Self {
+        Self { scheme, params: Vec::new() }
+    }
+
+    fn param(&self, name: &str) -> Option<String> {
+        let mut params = self.params.iter();
+        let (_, value) = params.find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(value.clone())
+    }
+}
+
+/// In order. What comes before the first is a challenge of no scheme.
+fn challenges_in(line: &[u8]) -> Vec<Challenge<'_>> {
+    let (mut all, mut challenge, mut rest) = (Vec::new(), Challenge::of(b""), line);
+    loop {
+        rest = skip(rest, |byte| is_blank(byte) || matches!(byte, b',' | b';' | b'='));
+        let (word, after) = split(rest, is_word);
+        if rest.is_empty() {
+            all.push(challenge);
+            return all;
         }
-    }
-    None
-}
-
-struct Param<'a> {
-    /// Which challenge of the line it is in, counted from the first.
-    challenge: usize,
-    scheme: &'a [u8],
-    name: &'a [u8],
-    value: String,
-}
-
-impl Param<'_> {
-    fn is_of(&self, scheme: &str) -> bool {
-        self.scheme.eq_ignore_ascii_case(scheme.as_bytes())
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
-    }
-}
-
-/// The parameters of all challenges of a line, in order.
-struct Params<'a> {
-    rest: &'a [u8],
-    challenge: usize,
-    scheme: &'a [u8],
-}
-
-impl<'a> Params<'a> {
-    fn of(line: &'a [u8]) -> Self {
-        Self { rest: line, challenge: 0, scheme: b"" }
-    }
-}
-
-impl<'a> Iterator for Params<'a> {
-    type Item = Param<'a>;
-
-    fn next(&mut self) -> Option<Param<'a>> {
-        loop {
-            self.rest =
-                skip(self.rest, |byte| is_blank(byte) || matches!(byte, b',' | b';' | b'='));
-            let (word, after) = split(self.rest, is_word);
-            if word.is_empty() {
-                if self.rest.is_empty() {
-                    return None;
-                }
-                self.rest = read_value(self.rest).1;
-                continue;
+        if word.is_empty() {
+            rest = read_value(rest).1;
+            continue;
+        }
+        match skip(after, is_blank).strip_prefix(b"=") {
+            // `name = value` goes on with a challenge.
+            Some(value) => {
+                let (value, after) = read_value(skip(value, is_blank));
+                challenge.params.push((word, value));
+                rest = after;
             }
-            match skip(after, is_blank).strip_prefix(b"=") {
-                // `name = value` goes on with a challenge.
-                Some(value) => {
-                    let (value, after) = read_value(skip(value, is_blank));
-                    self.rest = after;
-                    let Self { challenge, scheme, .. } = *self;
-                    return Some(Param { challenge, scheme, name: word, value });
-                }
-                // Any other word starts one, or is its token68, which has no parameters either.
-                None => {
-                    self.rest = after;
-                    self.challenge += 1;
-                    self.scheme = word;
-                }
+            // Any other word starts one, or is its token68, which has no parameters either.
+            None => {
+                all.push(mem::replace(&mut challenge, Challenge::of(word)));
+                rest = after;
             }
         }
     }
@@ -172,7 +145,8 @@ mod tests {
     use super::*;
 
     fn error(lines: &[&str]) -> Option<String> {
-        lines.iter().find_map(|line| error_in(line.as_bytes(), BEARER))
+        let values = lines.iter().map(|line| (WWW_AUTHENTICATE, line.parse().unwrap()));
+        bearer_error(&values.collect())
     }
 
     #[test]

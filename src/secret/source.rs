@@ -112,40 +112,29 @@ impl Secret {
     pub(crate) async fn read(&self) -> Result<SecretString, TokenError> {
         match &self.source {
             Source::Fixed(text) => Ok(SecretString::clone(text)),
-            Source::File(path) => {
-                let at = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_file(&at)).await;
-                read.unwrap_or_else(|error| Err(error.into()))
-                    .map_err(|error| unread(&format!("the file `{}`", path.display()), error))
-            }
+            Source::File(path) => read_file(path, text_of)
+                .await
+                .map_err(|error| unread(&format!("the file `{}`", path.display()), error)),
             Source::Closure(read) => read().await,
         }
     }
 
     /// The bytes of a key: the text, or the content of a file as it is.
     pub(crate) async fn read_key(&self) -> Result<SecretSlice<u8>, TokenError> {
-        match &self.source {
-            Source::Fixed(text) => Ok(key_bytes(text)),
-            Source::Closure(read) => match read().await {
-                Ok(text) => Ok(key_bytes(&text)),
-                Err(error) => {
-                    let message =
-                        "no sealing key can be read from its closure, the source says why";
-                    Err(error.retold(message.to_owned()).with_source(error))
-                }
-            },
-            Source::File(path) => {
-                let at = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_regular_file(&at)).await;
-                read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
-                    let message = format!(
-                        "no sealing key can be read from the file `{}`, check that it is there",
-                        path.display()
-                    );
-                    TokenError::config(message).with_source(error)
-                })
-            }
+        if let Source::File(path) = &self.source {
+            return read_file(path, |path| Ok(fs::read(path)?.into())).await.map_err(|error| {
+                let message = format!(
+                    "no sealing key can be read from the file `{}`, check that it is there",
+                    path.display()
+                );
+                TokenError::config(message).with_source(error)
+            });
         }
+        let text = self.read().await.map_err(|error| {
+            let message = "no sealing key can be read from its closure, the source says why";
+            error.retold(message.to_owned()).with_source(error)
+        })?;
+        Ok(text.expose_secret().as_bytes().to_vec().into())
     }
 
     /// Both are read in the same place.
@@ -158,8 +147,16 @@ impl Secret {
     }
 }
 
-fn read_file(path: &Path) -> Result<SecretString, BoxError> {
-    check_file(path)?;
+async fn read_file<T: Send + 'static>(
+    path: &Arc<PathBuf>,
+    read: fn(&Path) -> Result<T, BoxError>,
+) -> Result<T, BoxError> {
+    let path = path.clone();
+    let reading = tokio::task::spawn_blocking(move || check_file(&path).and_then(|()| read(&path)));
+    reading.await.unwrap_or_else(|error| Err(error.into()))
+}
+
+fn text_of(path: &Path) -> Result<SecretString, BoxError> {
     let text = SecretString::from(fs::read_to_string(path)?);
     let text = text.expose_secret();
     // Some editors begin a file with a byte order mark.
@@ -167,11 +164,6 @@ fn read_file(path: &Path) -> Result<SecretString, BoxError> {
         "" => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty").into()),
         trimmed => Ok(trimmed.into()),
     }
-}
-
-fn read_regular_file(path: &Path) -> Result<SecretSlice<u8>, BoxError> {
-    check_file(path)?;
-    Ok(fs::read(path)?.into())
 }
 
 /// Not even opened: a pipe would wait for someone to write to it.
@@ -185,10 +177,6 @@ fn check_file(path: &Path) -> Result<(), BoxError> {
         return Err(TokenError::config(message).into());
     }
     Ok(())
-}
-
-fn key_bytes(text: &SecretString) -> SecretSlice<u8> {
-    text.expose_secret().as_bytes().to_vec().into()
 }
 
 fn unread(place: &str, error: impl Into<BoxError>) -> TokenError {
