@@ -193,12 +193,6 @@ impl TokenError {
         )
     }
 
-    pub(crate) fn fixed() -> Self {
-        Self::config(
-            "the cache has a fixed token and fetches no other, build it over a fetcher to renew the token",
-        )
-    }
-
     pub(crate) fn lost() -> Self {
         Self::unavailable("every runtime that the fetch ran on was shut down or stood still")
     }

@@ -127,12 +127,9 @@ impl TokenCacheBuilder {
 
     /// A cache over this fetcher. Nothing is fetched until somebody needs a token.
     pub fn build(self, fetcher: impl TokenFetcher) -> TokenCache {
-        TokenCache::over(self.shared(fetcher))
-    }
-
-    pub(super) fn shared(self, fetcher: impl TokenFetcher) -> Shared {
         let Self { policy, keeps_fresh, wall_clock, name } = self;
-        Shared::new(Arc::new(fetcher), policy, keeps_fresh, wall_clock, name)
+        let shared = Shared::new(Arc::new(fetcher), policy, keeps_fresh, wall_clock, name);
+        TokenCache { shared: Arc::new(shared) }
     }
 }
 

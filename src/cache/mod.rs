@@ -31,7 +31,7 @@ pub use self::{
 pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
-    fetcher::{Claims, FetchesBehind, TokenFetcher, fetch_fn},
+    fetcher::{Claims, FetchesBehind, TokenFetcher},
     not_replayed::NotReplayed,
     observe,
     token::{Token, TokenId},
@@ -78,34 +78,6 @@ impl TokenCache {
     /// Starts from the defaults.
     pub fn builder() -> TokenCacheBuilder {
         TokenCacheBuilder::new()
-    }
-
-    /// A cache that has this token and never fetches another, for tests, and for tools that are given a token.
-    ///
-    /// The token is good for its [stated lifetime](Token::expires_in), counted from now. Without one it does
-    /// not expire.
-    ///
-    /// An API that refuses the token changes nothing: the next request carries the same one, and the
-    /// caller has the API's response. No task is spawned, so there need not be a runtime.
-    ///
-    /// ```
-    /// use tower_bearer::{Token, TokenCache};
-    ///
-    /// let tokens = TokenCache::fixed(Token::bearer("mF_9.B5f-4.1JqM")?);
-    ///
-    /// let token = tokens.peek().expect("it does not expire");
-    /// tokens.reject(&token);
-    /// assert_eq!(tokens.peek().expect("it is still there").expose(), "mF_9.B5f-4.1JqM");
-    /// # Ok::<_, tower_bearer::TokenError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Once the token has expired, [`token`](Self::token) fails with an error that
-    /// [says so](TokenError::is_config).
-    pub fn fixed(token: Token) -> Self {
-        let none = fetch_fn(async |_| Err::<Token, _>(TokenError::fixed()));
-        Self::over(Self::builder().shared(none).fixed(token))
     }
 
     /// The token to use now.
@@ -195,11 +167,10 @@ impl TokenCache {
     ///
     /// # Errors
     ///
-    /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint,
-    /// the fetcher cannot revoke, or the token is [fixed](Self::fixed), and
-    /// [`is_timeout`](TokenError::is_timeout) after the cache's [fetch timeout](TokenCacheBuilder::fetch_timeout).
-    /// There is no second attempt. The token is not in the cache any more, unless it is fixed or there is no
-    /// runtime.
+    /// What the issuer has against it, [`is_config`](TokenError::is_config) if there is no revocation endpoint
+    /// or the fetcher cannot revoke, and [`is_timeout`](TokenError::is_timeout) after the cache's
+    /// [fetch timeout](TokenCacheBuilder::fetch_timeout). There is no second attempt. The token is not in the
+    /// cache any more, unless there is no runtime.
     ///
     /// # Cancel safety
     ///
@@ -429,10 +400,6 @@ impl TokenCache {
             }
         }
         Err(NotReplayed::NoToken(TokenError::lost()))
-    }
-
-    fn over(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared) }
     }
 }
 

@@ -60,12 +60,6 @@ impl Windows {
         Self { due: self.spent, ..self }
     }
 
-    /// For a token that is not renewed: it is used until it expires.
-    pub(super) fn fixed(lifetime: Duration) -> Self {
-        let expiry = lifetime.min(FOREVER);
-        Self { due: expiry, spent: expiry, expiry }
-    }
-
     pub(super) fn phase(&self, age: Duration) -> Phase {
         if age < self.due {
             Phase::Fresh

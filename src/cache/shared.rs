@@ -53,8 +53,6 @@ pub(super) struct Shared {
     fetcher: Arc<dyn DynFetcher>,
     policy: Policy,
     keeps_fresh: bool,
-    /// There is one token, and never another.
-    is_fixed: bool,
     wall_clock: WallClock,
     name: Name,
 }
@@ -88,16 +86,7 @@ impl Shared {
     ) -> Self {
         let settled = ArcSwapOption::empty();
         let (state, feed) = (Mutex::default(), Feed::default());
-        let is_fixed = false;
-        Self { settled, state, feed, fetcher, policy, keeps_fresh, is_fixed, wall_clock, name }
-    }
-
-    /// Has this token, and fetches no other.
-    pub(super) fn fixed(self, token: Token) -> Self {
-        let windows = Windows::fixed(token.lifetime().unwrap_or(Duration::MAX));
-        let entry = Entry::new(token, self.now(), windows);
-        self.lock().current = Some(Arc::new(entry));
-        Self { is_fixed: true, ..self }
+        Self { settled, state, feed, fetcher, policy, keeps_fresh, wall_clock, name }
     }
 
     /// Identifies the cache among those whose fetches may wait for each other.
@@ -195,8 +184,6 @@ impl Shared {
                 if is_usable && (state.suspect != Some(by) || !flying) {
                     return Replacement::Use(entry.token.clone());
                 }
-            } else if self.is_fixed {
-                return Replacement::Fail(TokenError::fixed());
             } else if state.cooldowns.allows(by, now.monotonic) {
                 self.suspect(&mut state, by, claims, now, &mut news);
             } else if !flying {
@@ -223,7 +210,7 @@ impl Shared {
         let mut news = self.feed.news();
         let mut state = self.lock();
         let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
-        if is_usable && !self.is_fixed && state.cooldowns.allows(by, now.monotonic) {
+        if is_usable && state.cooldowns.allows(by, now.monotonic) {
             self.suspect(&mut state, by, claims, now, &mut news);
         }
     }
@@ -246,9 +233,6 @@ impl Shared {
 
     /// Takes the token out, and has it revoked.
     pub(super) async fn revoke(self: &Arc<Self>) -> Result<(), TokenError> {
-        if self.is_fixed {
-            return Err(TokenError::fixed());
-        }
         if self.peek().is_none() {
             return Ok(());
         }
@@ -511,9 +495,6 @@ impl Shared {
 
     /// Where a fetch can run, if there can be one.
     fn runtime(self: &Arc<Self>) -> Result<Handle, TokenError> {
-        if self.is_fixed {
-            return Err(TokenError::fixed());
-        }
         if FETCHES.try_with(|behind| behind.contains(self.id())).unwrap_or(false) {
             return Err(TokenError::behind_itself());
         }

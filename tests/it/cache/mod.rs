@@ -2,7 +2,6 @@
 
 mod attempt;
 mod changes;
-mod fixed;
 mod interleavings;
 mod keep_fresh;
 mod reentry;
