@@ -136,9 +136,9 @@ impl TokenCache {
     /// Says that an API refused this token, so that the next caller waits for another.
     ///
     /// Does nothing if the cache holds another token by now, so a late refusal costs nobody a good
-    /// one. It also does nothing for a while after a token that was fetched for such a refusal was
-    /// refused in turn within 5 seconds: 1 second, doubling to 30. The refused token is kept until
-    /// another has come, and serves on if none can be had.
+    /// one. It also does nothing for a while after a token that was fetched for such a refusal was refused in
+    /// turn: 1 second, doubling to half of the token's lifetime, 5 minutes at most. The refused token is kept
+    /// until another has come, and serves on if none can be had.
     ///
     /// Refusals are counted apart by their source: the authority and the first segment of the path,
     /// through whichever layer the request went. For gRPC that segment is the service. Where a request
@@ -146,9 +146,8 @@ impl TokenCache {
     /// [`only_for`](crate::BearerAuthLayer::only_for) stand for it, or else the layer. Refusals said here
     /// count as those of one source.
     ///
-    /// All sources of one cache together force ten fetches at once at most, and 20 in any minute, those
-    /// that fail among them. One source has seven of the ten. The guide says
-    /// [who has the others](crate::guide::caching#an-api-that-refuses-every-token).
+    /// All sources of one cache together force ten fetches at once at most, and 20 in any minute, those that
+    /// fail among them. The guide has [both rules](crate::guide::caching#an-api-that-refuses-every-token).
     ///
     /// [`BearerAuth`](crate::BearerAuth) calls it by itself.
     pub fn reject(&self, token: &Token) {

@@ -184,17 +184,18 @@ impl Shared {
                 if is_usable && (state.suspect != Some(by) || !flying) {
                     return Replacement::Use(entry.token.clone());
                 }
-            } else if state.cooldowns.allows(by, now.monotonic) {
-                self.suspect(&mut state, by, claims, now, &mut news);
-            } else if !flying {
-                return forbidden(&state, by, now);
+            } else {
+                self.current_rejected(&mut state, by, claims, now, &mut news);
             }
+        }
+        let wait = state.cooldowns.wait(by, now.monotonic);
+        if !flying && !wait.is_zero() {
+            // Fetches that failed may have used up what there is, and then they are the reason.
+            let failure = state.not_replaced(now.monotonic, wait);
+            return failure.map_or(Replacement::Cooldown, Replacement::Fail);
         }
         if let Some(error) = state.remembered(now.monotonic).filter(|_| !flying) {
             return Replacement::Fail(error);
-        }
-        if !flying && !state.cooldowns.wait(by, now.monotonic).is_zero() {
-            return forbidden(&state, by, now);
         }
         match self.runtime() {
             Ok(runtime) => {
@@ -209,9 +210,8 @@ impl Shared {
         let now = self.now();
         let mut news = self.feed.news();
         let mut state = self.lock();
-        let is_usable = state.usable(now).is_some_and(|entry| entry.token.id() == refused);
-        if is_usable && state.cooldowns.allows(by, now.monotonic) {
-            self.suspect(&mut state, by, claims, now, &mut news);
+        if state.usable(now).is_some_and(|entry| entry.token.id() == refused) {
+            self.current_rejected(&mut state, by, claims, now, &mut news);
         }
     }
 
@@ -222,7 +222,8 @@ impl Shared {
 
     /// A request was sent once more with this token, and was refused again.
     pub(super) fn refused_again(&self, token: TokenId, by: Source) {
-        self.lock().cooldowns.refused(by, token);
+        let now = Instant::now();
+        self.lock().cooldowns.rejected_again(by, token, now);
     }
 
     /// The token in the cache, unless it has expired.
@@ -352,8 +353,7 @@ impl Shared {
         let pause = state.pause.take().unwrap_or(now.monotonic);
         let began = now.later(pause.saturating_duration_since(now.monotonic));
         if reason == FetchReason::Rejected {
-            let by = state.suspect.unwrap_or(Source::UNKNOWN);
-            state.cooldowns.launched(by, began.monotonic);
+            state.cooldowns.launched(began.monotonic);
         }
         let behind = FETCHES.try_with(Clone::clone).unwrap_or_default().and(self.id());
         let claims = state.claims.clone().filter(|_| rejected.is_some());
@@ -485,10 +485,11 @@ impl Shared {
                 state.pause = Some(now.monotonic + SAME_TOKEN_PAUSE);
             }
         }
-        match by {
-            Some(by) if same => state.cooldowns.unchanged(by, token.id(), now.monotonic),
-            Some(by) => state.cooldowns.forced(by, token.id(), now.monotonic),
-            None => {}
+        if let Some(by) = by {
+            state.cooldowns.forced(by, token.id(), token.lifetime(), now.monotonic);
+            if same {
+                state.cooldowns.rejected_again(by, token.id(), now.monotonic);
+            }
         }
         Entry::new(token.clone(), began, windows)
     }
@@ -505,8 +506,8 @@ impl Shared {
         self.settled.store(Some(Arc::new(entry.settle(now))));
     }
 
-    /// The token is refused; the next caller gets another, unless none can be had.
-    fn suspect(
+    /// The next caller gets another token, if the fetch for it is allowed and succeeds.
+    fn current_rejected(
         &self,
         state: &mut State,
         by: Source,
@@ -514,6 +515,10 @@ impl Shared {
         now: Moment,
         news: &mut News<'_>,
     ) {
+        state.cooldowns.rejected(by, now.monotonic);
+        if !state.cooldowns.wait(by, now.monotonic).is_zero() {
+            return;
+        }
         if state.suspect.replace(by).is_none() {
             state.upkeep.looks_at(Some(now.monotonic));
             news.write(|| TokenChange::Rejected);
@@ -532,14 +537,6 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A refusal may not force a fetch now.
-fn forbidden(state: &State, by: Source, now: Moment) -> Replacement {
-    let wait = state.cooldowns.wait(by, now.monotonic);
-    // Fetches that failed may have used up what there is, and then they are the reason.
-    let error = if wait.is_zero() { None } else { state.not_replaced(wait) };
-    error.map_or(Replacement::Cooldown, Replacement::Fail)
 }
 
 impl fmt::Debug for Shared {

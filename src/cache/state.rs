@@ -194,8 +194,9 @@ impl State {
     }
 
     /// Why a refused token was not replaced the last time, if that was tried and has failed.
-    pub(super) fn not_replaced(&self, wait: Duration) -> Option<TokenError> {
-        let failure = self.failure.as_ref().filter(|failure| failure.of_suspect)?;
+    pub(super) fn not_replaced(&self, now: Instant, wait: Duration) -> Option<TokenError> {
+        let failure = self.failure.as_ref();
+        let failure = failure.filter(|failure| failure.of_suspect || now < failure.until)?;
         Some(failure.error.clone().retry_in(wait))
     }
 

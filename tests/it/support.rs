@@ -79,8 +79,8 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// How many fetches one source of rejections is good for when none of them helps: at 0, 1, 3, 7, 15
-/// and 31 s, and every 30 s from then on.
+/// How many fetches one source of rejections is good for at most when none of them helps: at 0, 1, 3, 7, 15
+/// and 31 s, and every 30 s from then on, or less often if tokens live for more than a minute.
 pub fn handful(time: Duration) -> u32 {
     match time.as_secs() as u32 {
         seconds @ 0..31 => 1 + (seconds + 1).ilog2(),
