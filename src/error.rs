@@ -194,7 +194,9 @@ impl TokenError {
     }
 
     pub(crate) fn lost() -> Self {
-        Self::unavailable("every runtime that the fetch ran on was shut down or stood still")
+        Self::unavailable(
+            "every runtime that the fetch ran on was shut down or is not driven any more",
+        )
     }
 
     pub(crate) fn timed_out(after: Duration) -> Self {

@@ -128,7 +128,6 @@ pub struct FetchContext {
         expect(dead_code, reason = "only metrics of a store name it")
     )]
     cache: Arc<str>,
-    behind: FetchesBehind,
 }
 
 impl FetchContext {
@@ -170,13 +169,8 @@ impl FetchContext {
         self.claims.as_deref()
     }
 
-    pub(crate) fn new(
-        reason: FetchReason,
-        fetch_timeout: Duration,
-        cache: Arc<str>,
-        behind: FetchesBehind,
-    ) -> Self {
-        Self { reason, rejected: None, current: None, claims: None, fetch_timeout, cache, behind }
+    pub(crate) fn new(reason: FetchReason, fetch_timeout: Duration, cache: Arc<str>) -> Self {
+        Self { reason, rejected: None, current: None, claims: None, fetch_timeout, cache }
     }
 
     pub(crate) fn current_is(mut self, current: Option<(Token, Duration)>) -> Self {
@@ -206,23 +200,6 @@ impl FetchContext {
     pub(crate) fn cache(&self) -> &Arc<str> {
         &self.cache
     }
-
-    /// For a request that is not part of a fetch.
-    #[cfg(feature = "client-credentials")]
-    pub(crate) fn of_no_fetch() -> Self {
-        Self::new(FetchReason::Empty, Duration::MAX, Arc::from(""), FetchesBehind::default())
-    }
-
-    /// Marks a token request as part of this fetch.
-    ///
-    /// If the client that sends the token request goes through the same cache, the request would wait for
-    /// itself. The mark lets the layer see that, and the request fails at once. Without the mark the layer
-    /// sees it only if the request stays in the task of the fetch. A `Buffer` moves it to another task.
-    ///
-    /// [`ClientCredentials`](crate::ClientCredentials) marks its requests.
-    pub fn mark(&self, extensions: &mut http::Extensions) {
-        extensions.insert(self.behind.clone());
-    }
 }
 
 /// The claims of a challenge, as JSON.
@@ -251,21 +228,6 @@ impl FetchReason {
             Self::Expired => "expired",
             Self::Rejected => "rejected",
         }
-    }
-}
-
-/// The caches that wait for a fetch. The token request carries it as an extension, so that a request
-/// which would wait for its own outcome can be detected.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FetchesBehind(Arc<[usize]>);
-
-impl FetchesBehind {
-    pub(crate) fn contains(&self, cache: usize) -> bool {
-        self.0.contains(&cache)
-    }
-
-    pub(crate) fn and(&self, cache: usize) -> Self {
-        Self(self.0.iter().copied().chain([cache]).collect())
     }
 }
 

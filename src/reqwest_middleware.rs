@@ -14,7 +14,6 @@ use tower_service::Service;
 
 use crate::{
     error::{BoxError, TokenError},
-    fetcher::FetchesBehind,
     layer::BearerAuthLayer,
     not_replayed::NotReplayed,
     replay::{CloneBody, NoReplay, Replay},
@@ -95,9 +94,6 @@ macro_rules! middleware {
                 }
                 if let Some(anonymous) = extensions.get::<Anonymous>() {
                     head.extensions_mut().insert(*anonymous);
-                }
-                if let Some(fetches) = extensions.get::<FetchesBehind>() {
-                    head.extensions_mut().insert(fetches.clone());
                 }
                 Ok(head)
             }

@@ -366,7 +366,7 @@ async fn a_store_that_repeats_a_token_in_its_error_has_it_in_no_log() {
     issuer.lock().number_from(1_234_566);
     let cache = TokenCache::new(Shared::new(issuer, Repeats).name("orders").unsealed());
     assert_eq!(cache.token().await.unwrap().expose(), "t1234567");
-    assert_eq!(log.lines("unknown command"), 1, "{}", log.text());
+    assert_eq!(log.lines("it repeats a secret"), 1, "{}", log.text());
     assert!(!log.text().contains("t1234567"), "{}", log.text());
 }
 

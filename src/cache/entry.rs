@@ -8,7 +8,7 @@ use super::schedule::{FOREVER, Phase, Windows};
 use crate::token::Token;
 
 /// How often the wall clock is read while a token is in use.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const READ_WALL_EVERY: Duration = Duration::from_secs(1);
 
 /// Now, on both clocks: the monotonic one, which a suspended machine stops, and the wall clock,
 /// which an administrator moves.
@@ -34,8 +34,15 @@ pub(super) struct Entry {
 
 /// A token that may be used without another thought until that moment.
 pub(super) struct Settled {
-    pub(super) token: Token,
-    pub(super) until: Instant,
+    token: Token,
+    until: Instant,
+}
+
+impl Settled {
+    #[inline]
+    pub(super) fn token(&self) -> Option<&Token> {
+        (Instant::now() < self.until).then_some(&self.token)
+    }
 }
 
 impl Entry {
@@ -73,7 +80,7 @@ impl Entry {
             Phase::Due => self.windows.spent,
             Phase::Spent | Phase::Expired => age,
         };
-        let until = now.monotonic + (next - age).min(LOOK_EVERY);
+        let until = now.monotonic + (next - age).min(READ_WALL_EVERY);
         Settled { token: self.token.clone(), until }
     }
 
@@ -131,7 +138,7 @@ mod tests {
             if then.monotonic < until {
                 prop_assert_eq!(entry.phase(then), entry.phase(now));
                 prop_assert!(entry.phase(then) < Phase::Spent);
-                prop_assert!(later < LOOK_EVERY);
+                prop_assert!(later < READ_WALL_EVERY);
             }
         }
     }

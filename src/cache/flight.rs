@@ -22,7 +22,8 @@ use crate::{
     token::Token,
 };
 
-/// How much longer than the fetch its waiters wait, should its runtime have stopped turning.
+/// How much longer than the fetch its waiters wait: its own timeout comes first, unless nobody drives its
+/// runtime any more.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) type Outcome = Result<Token, TokenError>;
@@ -37,9 +38,16 @@ pub(super) struct FetchLabels {
 #[derive(Debug)]
 pub(super) struct Flight {
     number: u64,
-    outcome: watch::Receiver<Option<(Outcome, Ended, Instant)>>,
-    given_up: Instant,
+    landed: watch::Receiver<Option<Landed>>,
+    deadline: Instant,
     task: AbortHandle,
+}
+
+#[derive(Clone, Debug)]
+struct Landed {
+    outcome: Outcome,
+    fetch: Ended,
+    at: Instant,
 }
 
 impl Flight {
@@ -47,21 +55,21 @@ impl Flight {
     pub(super) fn launch(
         runtime: &Handle,
         number: u64,
-        deadline: Instant,
+        timeout_at: Instant,
         labels: FetchLabels,
         fetch: impl Future<Output = Outcome> + Send + 'static,
         land: impl FnOnce(&Outcome) + Send + 'static,
     ) -> Self {
-        let (landed, outcome) = watch::channel(None);
+        let (sender, landed) = watch::channel(None);
         let task = runtime.spawn(async move {
             let started = Instant::now();
             let observed = observe::Fetch::start(&labels.name, labels.reason);
             let outcome = observed.run(caught(fetch)).await;
-            let ended = observed.end(&outcome, started.elapsed());
+            let fetch = observed.end(&outcome, started.elapsed());
             land(&outcome);
-            landed.send_replace(Some((outcome, ended, Instant::now())));
+            sender.send_replace(Some(Landed { outcome, fetch, at: Instant::now() }));
         });
-        Self { number, outcome, given_up: deadline + GRACE, task: task.abort_handle() }
+        Self { number, landed, deadline: timeout_at + GRACE, task: task.abort_handle() }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -69,23 +77,23 @@ impl Flight {
     }
 
     /// Until when its waiters wait.
-    pub(super) fn given_up(&self) -> Instant {
-        self.given_up
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
-    /// The task was dropped with its runtime, or its runtime no longer turns.
-    pub(super) fn is_lost(&self, now: Instant) -> bool {
-        self.outcome.has_changed().is_err() || now >= self.given_up
+    /// The task was dropped with its runtime.
+    pub(super) fn is_lost(&self) -> bool {
+        self.landed.has_changed().is_err()
     }
 
-    /// Waits for the outcome, or `None` if the flight is lost.
+    /// Waits for the outcome. `None` if there is none at the deadline, or if the waiter is polled so late that
+    /// the token may have expired.
     pub(super) fn join(&self) -> impl Future<Output = Option<Outcome>> + Send + use<> {
-        let mut outcome = self.outcome.clone();
-        let given_up = self.given_up;
+        let mut landed = self.landed.clone();
+        let deadline = self.deadline;
         async move {
-            let landed = timeout_at(given_up, outcome.wait_for(Option::is_some)).await.ok()?;
-            let (outcome, fetch, at) = landed.ok()?.clone()?;
-            // Polled so late that the token may have expired: the caller looks again.
+            let landed = timeout_at(deadline, landed.wait_for(Option::is_some)).await;
+            let Landed { outcome, fetch, at } = landed.ok()?.ok()?.clone()?;
             if outcome.is_ok() && at.elapsed() > GRACE {
                 return None;
             }

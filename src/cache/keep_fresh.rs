@@ -1,6 +1,9 @@
 //! The task that renews the token while nobody asks for one.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Handle,
@@ -8,92 +11,36 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{changes::TokenChanges, schedule::rest};
+use super::{
+    changes::{TokenChange, TokenChanges},
+    fetch::PendingOutcome,
+    shared::Shared,
+    state::Step,
+};
+use crate::observe;
 
-/// How late a look may be before its runtime counts as one that stands still.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long the issuer is left alone after it has given a token: twice as long each time if tokens have
+/// expired when they come.
+const REST_MIN: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(30);
 
-/// What is known of the renewal while nobody asks.
-#[derive(Debug, Default)]
-pub(super) struct Upkeep {
-    keeper: Option<Keeper>,
-    /// Before this, the issuer is not asked unless somebody wants a token.
-    rest_until: Option<Instant>,
-    /// How many tokens in a row had expired when they came.
-    useless: u32,
-}
-
-impl Upkeep {
-    pub(super) fn is_lost(&self, now: Instant) -> bool {
-        self.keeper.as_ref().is_none_or(|keeper| keeper.is_lost(now))
-    }
-
-    pub(super) fn is_started(&self) -> bool {
-        self.keeper.is_some()
-    }
-
-    pub(super) fn start(&mut self, keeper: Keeper) {
-        self.keeper = Some(keeper);
-    }
-
-    pub(super) fn looks_at(&mut self, at: Option<Instant>) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.looks_at = at;
-        }
-    }
-
-    pub(super) fn token_came(&mut self, is_usable: bool, now: Instant) {
-        self.useless = if is_usable { 0 } else { self.useless.saturating_add(1) };
-        self.rest(now + rest(self.useless));
-    }
-
-    pub(super) fn rest(&mut self, until: Instant) {
-        self.rest_until = Some(until);
-    }
-
-    /// The earliest moment from then on.
-    pub(super) fn rested(&self, at: Instant) -> Instant {
-        self.rest_until.map_or(at, |until| until.max(at))
-    }
-}
+/// How often the clocks are compared, so that a renewal is made up for after the machine was suspended.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
 /// Owns the task: dropping it ends that.
 #[derive(Debug)]
 pub(super) struct Keeper {
     task: AbortHandle,
-    /// When the task looks at the cache. `None` if only a change makes it look.
-    looks_at: Option<Instant>,
 }
 
 impl Keeper {
-    /// Calls `look` now, after each change, and at the moment that it returned last, until the cache
-    /// is gone. `ended` is called however the task ends, also with its runtime.
-    pub(super) fn start(
-        runtime: &Handle,
-        now: Instant,
-        mut changes: TokenChanges,
-        look: impl Fn() -> Option<Instant> + Send + 'static,
-        ended: impl FnMut() + Send + 'static,
-    ) -> Self {
-        let end = OnDrop(ended);
-        let task = runtime.spawn(async move {
-            let _end = end;
-            loop {
-                let is_gone = match look() {
-                    Some(at) => matches!(timeout_at(at, changes.next()).await, Ok(None)),
-                    None => changes.next().await.is_none(),
-                };
-                if is_gone {
-                    return;
-                }
-            }
-        });
-        Self { task: task.abort_handle(), looks_at: Some(now) }
+    pub(super) fn start(cache: &Arc<Shared>, runtime: &Handle) -> Self {
+        let task = runtime.spawn(keep_fresh(Arc::downgrade(cache), cache.changes()));
+        Self { task: task.abort_handle() }
     }
 
-    /// The task has ended with its runtime, or its runtime no longer turns.
-    fn is_lost(&self, now: Instant) -> bool {
-        self.task.is_finished() || self.looks_at.is_some_and(|at| now > at + GRACE)
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 }
 
@@ -103,10 +50,78 @@ impl Drop for Keeper {
     }
 }
 
-struct OnDrop<F: FnMut()>(F);
+async fn keep_fresh(cache: Weak<Shared>, mut changes: TokenChanges) {
+    let _end = End(cache.clone());
+    let (mut rest, mut rested) = (REST_MIN, Instant::now());
+    loop {
+        let Some(next) = cache.upgrade().map(|cache| cache.next_fetch()) else { return };
+        let next = next.map(|next| next.max(rested));
+        let now = Instant::now();
+        if next.is_some_and(|next| next <= now) {
+            rested = now + REST_MIN;
+            let fetch = cache.upgrade().and_then(|cache| cache.fetch_as_for_a_caller());
+            if let Some(fetch) = fetch {
+                fetch.await;
+            }
+            continue;
+        }
+        let change = match next {
+            Some(next) => timeout_at(next.min(now + COMPARE_EVERY), changes.next()).await,
+            None => Ok(changes.next().await),
+        };
+        match change {
+            Ok(None) => return,
+            Ok(Some(TokenChange::Fetched | TokenChange::Renewed)) => {
+                let has_expired = cache.upgrade().is_some_and(|cache| cache.peek().is_none());
+                if !has_expired {
+                    rest = REST_MIN;
+                }
+                rested = Instant::now() + rest;
+                if has_expired {
+                    rest = (rest * 2).min(REST_MAX);
+                }
+            }
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
+}
 
-impl<F: FnMut()> Drop for OnDrop<F> {
+impl Shared {
+    /// When a caller would next start a fetch.
+    fn next_fetch(&self) -> Option<Instant> {
+        let now = self.now();
+        let state = self.lock();
+        let next = state.next_fetch(now);
+        let usable = state.usable(now).cloned();
+        drop(state);
+        if let Some(entry) = usable {
+            observe::expires_in(&self.name, entry.remaining(now));
+        }
+        next
+    }
+
+    /// The fetch that a caller would start now, or wait for.
+    fn fetch_as_for_a_caller(self: &Arc<Self>) -> Option<PendingOutcome> {
+        let now = self.now();
+        let mut state = self.lock();
+        // The token was revoked meanwhile, and nothing is renewed until somebody asks.
+        state.keeper.as_ref()?;
+        match state.step(now) {
+            Step::Use(_, Some(reason)) | Step::Wait(reason, _) => {
+                Some(self.join(&mut state, &Handle::current(), reason, now))
+            }
+            Step::Use(_, None) | Step::Keep(_) | Step::Fail(_) => None,
+        }
+    }
+}
+
+/// However the task ends, also with its runtime, the next caller looks at the state, and starts it again.
+struct End(Weak<Shared>);
+
+impl Drop for End {
     fn drop(&mut self) {
-        (self.0)();
+        if let Some(cache) = self.0.upgrade() {
+            cache.settled.store(None);
+        }
     }
 }

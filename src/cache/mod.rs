@@ -4,6 +4,7 @@ mod builder;
 mod changes;
 mod cooldown;
 mod entry;
+mod fetch;
 mod flight;
 mod keep_fresh;
 #[cfg(feature = "token-caches")]
@@ -21,17 +22,20 @@ use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 
 pub(crate) use self::cooldown::Source;
-use self::shared::{Lookup, Replacement, Shared};
 pub use self::{
     builder::TokenCacheBuilder,
     changes::{TokenChange, TokenChanges},
     status::TokenStatus,
 };
+use self::{
+    entry::Settled,
+    shared::{Lookup, Replacement, Shared},
+};
 #[cfg(feature = "token-caches")]
 pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
-    fetcher::{Claims, FetchesBehind, TokenFetcher},
+    fetcher::{Claims, TokenFetcher},
     not_replayed::NotReplayed,
     observe,
     token::{Token, TokenId},
@@ -105,10 +109,11 @@ impl TokenCache {
     ///
     /// [`enable_time`]: tokio::runtime::Builder::enable_time
     pub async fn token(&self) -> Result<Token, TokenError> {
-        match self.shared.settled(Token::clone) {
-            Ok(token) => Ok(token),
-            Err(_) => self.clone().acquire().await,
+        match self.shared.settled.load().as_deref().and_then(Settled::token) {
+            Some(token) => return Ok(token.clone()),
+            None => {}
         }
+        self.clone().acquire().await
     }
 
     /// The token in the cache, without waiting and without fetching. It has not expired, though
@@ -263,10 +268,7 @@ impl TokenCache {
     /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
     #[inline]
     pub(crate) fn at_once<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
-        match self.shared.settled(with) {
-            Ok(used) => Some(used),
-            Err(with) => self.shared.at_once().as_ref().map(with),
-        }
+        self.shared.at_once(with)
     }
 
     /// As `peek`, but not one that an API has refused.
@@ -331,12 +333,6 @@ impl TokenCache {
         observe::refused_again(self.shared.name());
     }
 
-    /// A request that is part of a fetch for this cache would wait for itself.
-    #[expect(dead_code)]
-    pub(crate) fn waits_for(&self, fetches: &FetchesBehind) -> bool {
-        fetches.contains(self.shared.id())
-    }
-
     /// As long as the caller has what it returns, nobody else can change the state.
     #[cfg(test)]
     pub(crate) fn lock(&self) -> impl Sized + '_ {
@@ -374,8 +370,8 @@ impl TokenCache {
     }
 
     #[cfg(feature = "token-caches")]
-    pub(crate) fn is_fetching(&self, now: Instant) -> bool {
-        self.shared.lock().is_flying(now)
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.shared.lock().is_flying()
     }
 
     async fn replacement(

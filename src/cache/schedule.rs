@@ -10,8 +10,6 @@ pub(super) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60
 const AHEAD_BACKOFF_MIN: Duration = Duration::from_secs(5);
 const AHEAD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 const AHEAD_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
-const REST_MIN: Duration = Duration::from_secs(1);
-const REST_MAX: Duration = Duration::from_secs(30);
 const REMEMBER_MIN: Duration = Duration::from_secs(1);
 const REMEMBER_REFUSED_MAX: Duration = Duration::from_secs(5);
 const REMEMBER_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
@@ -95,12 +93,6 @@ pub(crate) fn remember(error: &TokenError, failures: u32, remaining: Option<Dura
         None => doubling(REMEMBER_MIN, REMEMBER_REFUSED_MAX, failures),
     };
     remaining.map_or(wait, |remaining| wait.min(remaining))
-}
-
-/// How long the issuer is left alone by a renewal that nobody asked for, after it has given a token.
-/// `useless` counts those in a row that had expired when they came, up to this one.
-pub(super) fn rest(useless: u32) -> Duration {
-    doubling(REST_MIN, REST_MAX, useless)
 }
 
 /// `min` at the first step, twice that at the second, and so on up to `max`.

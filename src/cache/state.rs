@@ -8,7 +8,7 @@ use super::{
     cooldown::{Cooldowns, Source},
     entry::{Entry, Moment},
     flight::Flight,
-    keep_fresh::Upkeep,
+    keep_fresh::Keeper,
     schedule::{Phase, ahead_backoff, remember},
     status::TokenStatus,
 };
@@ -17,9 +17,6 @@ use crate::{
     fetcher::{Claims, FetchReason},
     token::TokenId,
 };
-
-/// How often the clocks are compared while nobody asks for the token.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -37,7 +34,8 @@ pub(super) struct State {
     /// When somebody last asked for a token.
     #[cfg(feature = "token-caches")]
     pub(super) used: Option<Instant>,
-    pub(super) upkeep: Upkeep,
+    /// Renews the token while nobody asks, if that is switched on and somebody has asked once.
+    pub(super) keeper: Option<Keeper>,
 }
 
 /// The last fetch failed, and those before it too if `in_a_row` says so.
@@ -63,22 +61,13 @@ impl Failure {
 
 /// What to do for a caller.
 pub(super) enum Step {
-    Use(Arc<Entry>),
+    /// Use the token, and get another behind it if there is a reason.
+    Use(Arc<Entry>, Option<FetchReason>),
     /// Use a token that was to be replaced by now, as no other can be had.
     Keep(Arc<Entry>),
-    /// Use the token, and get another behind it.
-    Refresh(Arc<Entry>, FetchReason),
     /// Get another token first. If that fails, use the fallback.
     Wait(FetchReason, Option<Arc<Entry>>),
     Fail(TokenError),
-}
-
-/// What to do for the renewal without traffic.
-pub(super) enum Due {
-    Now(FetchReason),
-    At(Instant),
-    /// When something has changed.
-    Never,
 }
 
 impl State {
@@ -92,7 +81,7 @@ impl State {
     }
 
     pub(super) fn step(&self, now: Moment) -> Step {
-        let flying = self.is_flying(now.monotonic);
+        let flying = self.is_flying();
         let failure = self.remembered(now.monotonic).filter(|_| !flying);
         let Some(entry) = self.current.clone() else {
             return failure.map_or(Step::Wait(FetchReason::Empty, None), Step::Fail);
@@ -116,9 +105,9 @@ impl State {
             Some(_) => (Phase::Spent, FetchReason::Rejected),
         };
         match phase {
-            Phase::Fresh => Step::Use(entry),
-            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry),
-            Phase::Due => Step::Refresh(entry, reason),
+            Phase::Fresh => Step::Use(entry, None),
+            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry, None),
+            Phase::Due => Step::Use(entry, Some(reason)),
             Phase::Spent | Phase::Expired if failure.is_some() => Step::Keep(entry),
             Phase::Spent | Phase::Expired => Step::Wait(reason, Some(entry)),
         }
@@ -129,13 +118,11 @@ impl State {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let remaining = self.usable(now).map(|entry| entry.remaining(now));
         let jitter = fastrand::f64();
-        let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or_default(), jitter);
+        let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or(Duration::MAX), jitter);
         let remembered = remember(error, in_a_row, remaining);
         let of_suspect = self.suspect.is_some();
         // Refusals may force few fetches, so none is spent while callers are answered with this.
         let ahead = if of_suspect { ahead.max(remembered) } else { ahead };
-        let rest = ahead_backoff(error, in_a_row, remaining.unwrap_or(Duration::MAX), jitter);
-        self.upkeep.rest(now.monotonic + rest.max(remembered));
         self.failure.replace(Failure {
             error: error.clone(),
             at: now.monotonic,
@@ -146,29 +133,20 @@ impl State {
         })
     }
 
-    /// When the token is to be renewed though nobody asks for it.
-    pub(super) fn due(&self, now: Moment) -> Due {
-        if let Some(flight) = self.flight.as_ref().filter(|_| self.is_flying(now.monotonic)) {
-            return Due::At(flight.given_up());
+    /// When a caller would next start a fetch, if the token does not stay good for ever. While the issuer is
+    /// left alone ahead of the expiry, none would, though there may be no token.
+    pub(super) fn next_fetch(&self, now: Moment) -> Option<Instant> {
+        if let Some(flight) = self.flight.as_ref().filter(|flight| !flight.is_lost()) {
+            return Some(flight.deadline());
         }
-        let (due_in, reason) = match &self.current {
-            None => (Duration::ZERO, FetchReason::Empty),
-            Some(entry) => match (entry.phase(now), self.suspect) {
-                (Phase::Spent | Phase::Expired, None) | (Phase::Expired, Some(_)) => {
-                    (Duration::ZERO, FetchReason::Expired)
-                }
-                (_, Some(by)) => (self.cooldowns.wait(by, now.monotonic), FetchReason::Rejected),
-                (Phase::Fresh | Phase::Due, None) => match entry.due_in(now) {
-                    Some(due_in) => (due_in, FetchReason::Ahead),
-                    None => return Due::Never,
-                },
-            },
+        let due_in = match &self.current {
+            Some(entry) => entry.due_in(now),
+            None => Some(Duration::ZERO),
         };
-        let at = self.upkeep.rested(now.monotonic + due_in);
-        match at <= now.monotonic {
-            true => Due::Now(reason),
-            false => Due::At(at.min(now.monotonic + LOOK_EVERY)),
-        }
+        let allowed_in = self.suspect.map(|by| self.cooldowns.wait(by, now.monotonic));
+        let at = now.monotonic + due_in.into_iter().chain(allowed_in).min()?;
+        let failure = self.failure.as_ref();
+        Some(failure.map_or(at, |failure| at.max(failure.until).max(failure.ahead_until)))
     }
 
     pub(super) fn status(&self, now: Moment) -> TokenStatus {
@@ -176,15 +154,15 @@ impl State {
         TokenStatus {
             expires_in: usable.map(|entry| entry.expires_in(now)),
             is_rejected: usable.is_some() && self.suspect.is_some(),
-            is_fetching: self.is_flying(now.monotonic),
+            is_fetching: self.is_flying(),
             failure: self.failure.as_ref().map(|failure| {
                 (failure.error.clone(), now.monotonic.saturating_duration_since(failure.at))
             }),
         }
     }
 
-    pub(super) fn is_flying(&self, now: Instant) -> bool {
-        self.flight.as_ref().is_some_and(|flight| !flight.is_lost(now))
+    pub(super) fn is_flying(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.is_lost())
     }
 
     /// The failure that callers are answered with, and how much longer.

@@ -142,17 +142,16 @@ impl<C> ClientCredentials<C> {
         RB: Body,
         RB::Error: Into<BoxError>,
     {
-        let endpoint = self.endpoint(context).await?;
+        let endpoint = self.endpoint().await?;
         let prepared =
             self.request.prepare(&endpoint, secrets, context.claims(), SystemTime::now())?;
-        let PreparedRequest { mut request, redactor, hints, proof } = prepared;
+        let PreparedRequest { request, redactor, hints, proof } = prepared;
         let reader = ResponseReader {
             options: &self.response_options,
             binding: self.request.binding.as_ref(),
             redactor,
             hints,
         };
-        context.mark(request.extensions_mut());
         // A fetch that runs into its timeout ends while the request is under way.
         self.endpoint_source.mark_stale();
         let outcome = match send(self.client(), request, self.response_limit).await {
@@ -179,10 +178,7 @@ impl<C> ClientCredentials<C> {
         outcome
     }
 
-    async fn endpoint<RB>(
-        &self,
-        context: &FetchContext,
-    ) -> Result<Arc<ResolvedEndpoint>, TokenError>
+    async fn endpoint<RB>(&self) -> Result<Arc<ResolvedEndpoint>, TokenError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
         C::Error: Into<BoxError>,
@@ -194,7 +190,7 @@ impl<C> ClientCredentials<C> {
             EndpointSource::Discovered(discovered) => {
                 let check = |endpoint: &ResolvedEndpoint| self.request.check(endpoint);
                 let (limit, auth) = (self.response_limit, self.request.client_auth());
-                discovered.endpoint(|| self.client(), context, limit, auth, check).await
+                discovered.endpoint(|| self.client(), limit, auth, check).await
             }
         }
     }
@@ -268,8 +264,7 @@ where
     }
 
     async fn revoke(&self, token: Token) -> Result<(), TokenError> {
-        let context = FetchContext::of_no_fetch();
-        let endpoint = self.endpoint(&context).await?;
+        let endpoint = self.endpoint().await?;
         let url = self.revocation_endpoint.as_ref().or(endpoint.revocation.as_ref());
         let url = url.ok_or_else(|| {
             TokenError::config(

@@ -74,7 +74,7 @@ impl Validity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fetcher::FetchesBehind, token::Token};
+    use crate::token::Token;
 
     const LIFETIME: Duration = Duration::from_secs(1000);
 
@@ -88,7 +88,7 @@ mod tests {
             FetchReason::Rejected => current.as_ref().map(|(token, _)| token.clone()),
             _ => None,
         };
-        FetchContext::new(reason, Duration::from_secs(10), "".into(), FetchesBehind::default())
+        FetchContext::new(reason, Duration::from_secs(10), "".into())
             .current_is(current)
             .rejects(rejected, None)
     }

@@ -394,7 +394,7 @@ impl<K: Clone + Eq + Hash> Rest<K> {
     ) {
         for (key, cache) in gone {
             let remembered = match cache.memory(now) {
-                _ if cache.is_fetching(now) || inserted.is_some_and(|it| it.is(cache)) => {
+                _ if cache.is_fetching() || inserted.is_some_and(|it| it.is(cache)) => {
                     Remembered::Awaited(cache.clone())
                 }
                 Some(memory) => Remembered::Cache(memory),

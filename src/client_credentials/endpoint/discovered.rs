@@ -21,7 +21,6 @@ use super::{
 use crate::{
     client_credentials::auth::ClientAuth,
     error::{BoxError, Kind, TokenError},
-    fetcher::FetchContext,
     secret::Redactor,
 };
 
@@ -71,7 +70,6 @@ impl DiscoveredEndpoint {
     pub(crate) async fn endpoint<C, RB>(
         &self,
         client: impl Fn() -> C,
-        context: &FetchContext,
         limit: usize,
         auth: Option<&ClientAuth>,
         check: impl Fn(&ResolvedEndpoint) -> Result<(), TokenError>,
@@ -98,7 +96,7 @@ impl DiscoveredEndpoint {
             Some(CurrentEndpoint { endpoint, freshness: Freshness::Stale, .. }) => Some(endpoint),
             None => None,
         };
-        match (self.discovery.read(client, context, limit).await, before) {
+        match (self.discovery.read(client, limit).await, before) {
             (Ok(snapshot), _) => self.adopt(snapshot, auth, &check),
             // An issuer whose metadata cannot be had now may give tokens all the same.
             (Err(error), Some(before)) if error.is_transient() => Ok(before),

@@ -14,10 +14,7 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{issuer::Issuer, metadata::Metadata, metadata_request};
-use crate::{
-    error::{BoxError, TokenError},
-    fetcher::FetchContext,
-};
+use crate::error::{BoxError, TokenError};
 
 /// How long to wait for the outcome of another client's request. The runtime that this runs on may
 /// stand still.
@@ -65,7 +62,6 @@ impl Discovery {
     pub(super) async fn read<C, RB>(
         &self,
         client: impl Fn() -> C,
-        context: &FetchContext,
         limit: usize,
     ) -> Result<Snapshot, TokenError>
     where
@@ -86,7 +82,7 @@ impl Discovery {
         if let Some(outcome) = outcome_of_another {
             return outcome;
         }
-        let outcome = metadata_request::read(&self.issuer, client, context, limit).await;
+        let outcome = metadata_request::read(&self.issuer, client, limit).await;
         let mut reads = self.reads();
         reads.ended += 1;
         let read = reads.ended;

@@ -15,7 +15,6 @@ use crate::{
         response::is_transient,
     },
     error::{BoxError, Kind, TokenError},
-    fetcher::FetchContext,
     http::retry_after,
     secret::Redactor,
 };
@@ -24,7 +23,6 @@ use crate::{
 pub(super) async fn read<C, RB>(
     issuer: &Issuer,
     client: impl Fn() -> C,
-    context: &FetchContext,
     limit: usize,
 ) -> Result<Metadata, TokenError>
 where
@@ -38,7 +36,6 @@ where
         let mut request = Request::new(Full::default());
         *request.uri_mut() = url.uri_with("")?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        context.mark(request.extensions_mut());
         let answer = send(client(), request, limit).await;
         let (head, content) = answer.map_err(|error| unreachable(url, error))?.into_parts();
         let failure = match content {

@@ -23,7 +23,7 @@ use super::{
     *,
 };
 use crate::{
-    fetcher::{FetchContext, FetchReason, FetchesBehind},
+    fetcher::{FetchContext, FetchReason},
     token::{Token, TokenId},
 };
 
@@ -300,7 +300,7 @@ impl Reason {
             Self::Ahead => (FetchReason::Ahead, None),
             Self::Rejected(_) => (FetchReason::Rejected, current.clone()),
         };
-        let context = FetchContext::new(reason, 2 * PATIENCE, "".into(), FetchesBehind::default());
+        let context = FetchContext::new(reason, 2 * PATIENCE, "".into());
         let current = current.map(|token| (token, NEARLY_OVER));
         Need::of(&context.current_is(current).rejects(rejected, None))
     }

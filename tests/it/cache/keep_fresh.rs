@@ -388,22 +388,6 @@ fn a_first_fetch_that_is_lost_with_its_runtime_starts_again_on_the_next_and_so_d
 }
 
 #[test]
-fn the_next_token_on_another_runtime_starts_it_again_when_its_own_stands_still() {
-    let issuer = Issuer::of(seconds(300));
-    let cache = kept_fresh(&issuer);
-    let still = runtime();
-    still.block_on(token(&cache));
-    runtime().block_on(async {
-        sleep(seconds(100)).await;
-        token(&cache).await;
-        throughout(seconds(3000), || cache.status().has_token()).await;
-    });
-    // The other has found out that it was replaced.
-    still.block_on(settle());
-    assert_eq!(still.metrics().num_alive_tasks(), 0);
-}
-
-#[test]
 fn a_runtime_that_came_and_went_does_not_take_it_away() {
     let issuer = Issuer::of(seconds(300));
     let cache = kept_fresh(&issuer);

@@ -169,12 +169,24 @@ async fn an_error_of_this_crate_without_a_secret_is_the_source() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_waits_for_the_token_it_fetches_is_found_out() {
+    let (error, after) = wait_for_own_token(false).await;
+    assert!(error.is_config() && after.is_zero(), "{error:?}");
+    let (error, after) = wait_for_own_token(true).await;
+    assert!(error.is_timeout() && after == Duration::from_secs(10), "{error:?}");
+}
+
+async fn wait_for_own_token(another_task: bool) -> (TokenError, Duration) {
     let authorized = Arc::new(OnceLock::<BearerAuth<TokenEndpoint>>::new());
     let client = {
         let authorized = authorized.clone();
         tower::service_fn(move |request| {
             let sent = authorized.get().unwrap().clone().oneshot(request);
-            async { tokio::spawn(sent).await? }
+            async move {
+                match another_task {
+                    true => tokio::spawn(sent).await?,
+                    false => sent.await,
+                }
+            }
         })
     };
     let credentials = ClientCredentials::builder(client, URL, "client", ClientAuth::post(SECRET));
@@ -184,7 +196,7 @@ async fn a_client_that_waits_for_the_token_it_fetches_is_found_out() {
 
     let before = tokio::time::Instant::now();
     let error = tokens.token().await.expect_err("a token");
-    assert!(error.is_config() && before.elapsed().is_zero(), "{error:?}");
+    (error, before.elapsed())
 }
 
 /// As HTTP clients have them, with a cause.

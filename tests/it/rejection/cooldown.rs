@@ -373,7 +373,6 @@ async fn an_endpoint_that_refuses_everything_does_not_hold_up_healing_at_the_res
             for _ in 0..3 {
                 issuer.revoke_all();
                 assert_eq!(send(&mut client, get(good_uri)).await.unwrap().status(), 200);
-                advance(seconds(5)).await;
             }
             advance(seconds(120)).await;
         }
@@ -381,7 +380,7 @@ async fn an_endpoint_that_refuses_everything_does_not_hold_up_healing_at_the_res
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_rejects_every_other_request_keeps_no_other_from_healing() {
+async fn an_api_whose_tokens_do_not_last_holds_another_up_for_six_seconds() {
     let issuer = Issuer::of(seconds(36_000));
     let (tokens, forced) = counted(&issuer);
     let n = Arc::new(AtomicUsize::new(0));
@@ -395,8 +394,11 @@ async fn an_api_that_rejects_every_other_request_keeps_no_other_from_healing() {
         send(&mut flapping, get("https://flapping.example.com/")).await.unwrap();
         if n % 300 == 299 {
             issuer.revoke_all();
-            let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
-            assert_eq!(response.status(), 200, "request {n}");
+            let revoked = Instant::now();
+            while send(&mut good, get("https://good.example.com/")).await.unwrap().status() != 200 {
+                advance(ms(100)).await;
+                assert!(revoked.elapsed() <= seconds(6), "request {n}");
+            }
         }
         advance(ms(100)).await;
     }

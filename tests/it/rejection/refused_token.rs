@@ -1,10 +1,14 @@
 //! What happens when an API refuses a token.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header::AUTHORIZATION};
-use tokio::time::advance;
-use tower::{Layer, ServiceExt};
-use tower_bearer::{BearerAuthLayer, FetchReason, NotReplayed, TokenCache, rejection};
+use tokio::time::{Instant, advance};
+use tower::{Layer, ServiceExt, buffer::Buffer};
+use tower_bearer::{
+    BearerAuthLayer, BoxError, FetchReason, NotReplayed, Token, TokenCache, fetch_fn, rejection,
+};
 use tower_test::mock;
 
 use crate::support::*;
@@ -376,28 +380,39 @@ async fn no_permit_is_held_while_a_refused_token_is_replaced() {
     assert_eq!(waiting.await.unwrap(), 200);
 }
 
+/// If another task waits for the response, nobody can see that the request waits for itself.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_belongs_to_a_fetch_for_the_same_cache_fails_at_once() {
-    let issuer = Issuer::of(seconds(300));
-    let api = Api::of(&issuer);
-    let slot: std::sync::Arc<std::sync::Mutex<Option<TokenCache>>> = Default::default();
-    let cache = TokenCache::new(tower_bearer::fetch_fn({
-        let slot = slot.clone();
-        move |context: tower_bearer::FetchContext| {
-            let own = slot.lock().unwrap().clone().unwrap();
-            let client = BearerAuthLayer::new(own).layer(api.clone());
-            async move {
-                let mut request = get("https://issuer.example.com/");
-                context.mark(request.extensions_mut());
-                let buffered = tower::buffer::Buffer::new(client, 1);
-                buffered.oneshot(request).await?;
-                Ok::<_, tower_bearer::BoxError>(tower_bearer::Token::bearer("never")?)
+async fn a_request_that_waits_for_its_own_fetch_fails() {
+    for another_task in [false, true] {
+        let issuer = Issuer::of(seconds(300));
+        let api = Api::of(&issuer);
+        let slot: Arc<Mutex<Option<TokenCache>>> = Arc::default();
+        let cache = TokenCache::new(fetch_fn({
+            let slot = slot.clone();
+            move |_| {
+                let own = slot.lock().unwrap().clone().unwrap();
+                let client = BearerAuthLayer::new(own).layer(api.clone());
+                async move {
+                    let request = get("https://issuer.example.com/");
+                    let response = Buffer::new(client, 1).oneshot(request);
+                    match another_task {
+                        true => tokio::spawn(response).await??,
+                        false => response.await?,
+                    };
+                    Ok::<_, BoxError>(Token::bearer("never")?)
+                }
             }
+        }));
+        *slot.lock().unwrap() = Some(cache.clone());
+        let started = Instant::now();
+        let error = cache.token().await.unwrap_err();
+        if another_task {
+            assert!(error.is_timeout(), "{error:?}");
+            assert_eq!(started.elapsed(), seconds(10));
+        } else {
+            assert!(error.is_config(), "{error:?}");
+            assert_eq!(started.elapsed(), seconds(0));
         }
-    }));
-    *slot.lock().unwrap() = Some(cache.clone());
-    let started = tokio::time::Instant::now();
-    assert!(cache.token().await.is_err());
-    assert_eq!(tokio::time::Instant::now(), started);
-    slot.lock().unwrap().take();
+        slot.lock().unwrap().take();
+    }
 }
