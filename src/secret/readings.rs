@@ -94,11 +94,12 @@ fn escapes(text: &str, mark: char, read: impl Fn(&str) -> Option<(u32, usize)>) 
     String::from_utf16_lossy(&units)
 }
 
-/// Whatever is base64 or base64url, with or without padding, and begins anywhere in a word.
+/// Whatever is base64 or base64url, with or without padding, and begins anywhere in a word. JSON may have a
+/// backslash before a slash.
 fn base64(text: &str) -> String {
-    let lines = text.replace(['\r', '\n'], "").replace('-', "+").replace('_', "/");
+    let text = text.replace(['\r', '\n', '\\'], "").replace('-', "+").replace('_', "/");
     let mut bytes = Vec::new();
-    for word in lines.split(|c: char| !c.is_ascii_alphanumeric() && c != '+' && c != '/') {
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '+' && c != '/') {
         for start in 0..word.len().min(4) {
             let word = &word[start..];
             let whole = word.len() - usize::from(word.len() % 4 == 1);

@@ -168,6 +168,8 @@ mod tests {
             "aWQ6cEBzcyB3w7ZyZCsiMSp+Og==",
             "aWQ6cEBzcyB3w7ZyZCsiMSp-Og",
             "c_aWQ6cEBzcyB3w7ZyZCsiMSp-",
+            "Y2xpZW50OnAlNDBzcyt3JUMzJUI2cmQlMkIlMjIxKiU3RQ==",
+            "x\\/Y2xpZW50OnAlNDBzcyt3JUMzJUI2cmQlMkIlMjIxKiU3RQ==",
             "eyJwIjoicEBzcyB3XHUwMGY2cmQrXCIxKn4ifQ",
             "p%2540ss%2520w%25C3%25B6rd%252B%25221*~",
         ] {

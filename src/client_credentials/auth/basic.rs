@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
 
-use crate::{error::TokenError, secret::Redactor};
+use crate::error::TokenError;
 
 pub(super) fn header(pair: &str) -> HeaderValue {
     let value = ["Basic ", &BASE64_STANDARD.encode(pair)].concat();
@@ -38,11 +38,4 @@ pub(super) fn check_unencoded(client_id: &str, secret: &str) -> Result<(), Token
         ));
     }
     Ok(())
-}
-
-/// Whichever way they are sent, the issuer may repeat them in another.
-pub(super) fn hide(client_id: &str, secret: &str, redactor: &mut Redactor) {
-    redactor.hide(secret);
-    redactor.hide(&BASE64_STANDARD.encode(pair(client_id, secret)));
-    redactor.hide(&BASE64_STANDARD.encode(encoded_pair(client_id, secret)));
 }

@@ -106,13 +106,13 @@ impl AuthMethod {
             Self::Basic(secret) => {
                 let pair = basic::encoded_pair(client_id, context.secrets.text(secret));
                 parts.headers.insert(AUTHORIZATION, basic::header(&pair));
-                basic::hide(client_id, context.secrets.text(secret), &mut parts.redactor);
+                parts.redactor.hide(context.secrets.text(secret));
             }
             Self::BasicUnencoded(secret) => {
                 let secret = context.secrets.text(secret);
                 basic::check_unencoded(client_id, secret)?;
                 parts.headers.insert(AUTHORIZATION, basic::header(&basic::pair(client_id, secret)));
-                basic::hide(client_id, secret, &mut parts.redactor);
+                parts.redactor.hide(secret);
             }
             Self::Post(_) | Self::Assertion { .. } if !parts.placement().has_body() => {
                 return Err(TokenError::config(
@@ -124,13 +124,13 @@ impl AuthMethod {
                 let secret = context.secrets.text(secret);
                 parts.param(&names.client_id, client_id);
                 parts.param(&names.client_secret, secret);
-                basic::hide(client_id, secret, &mut parts.redactor);
+                parts.redactor.hide(secret);
             }
             Self::LegacyQuery(secret) => {
                 let secret = context.secrets.text(secret);
                 parts.query_param(&names.client_id, client_id);
                 parts.query_param(&names.client_secret, secret);
-                basic::hide(client_id, secret, &mut parts.redactor);
+                parts.redactor.hide(secret);
             }
             Self::Header(value) => {
                 let value = context.secrets.text(value);
