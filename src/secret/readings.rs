@@ -10,7 +10,7 @@ use base64::{
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
-const UNDO: [fn(&str) -> String; 5] = [percent, form, backslashes, entities, base64];
+const UNDO: [fn(&str) -> String; 4] = [percent, backslashes, entities, base64];
 
 /// Whether it holds of the text, as it is or with escapes undone, one after the other up to this many times.
 pub(super) fn any_reading(text: &str, times: usize, holds: &dyn Fn(&str) -> bool) -> bool {
@@ -33,10 +33,6 @@ fn percent(text: &str) -> String {
         bytes.extend_from_slice(&piece.as_bytes()[length..]);
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn form(text: &str) -> String {
-    percent(&text.replace('+', " "))
 }
 
 /// The strings of JSON (RFC 8259 section 7), of Rust's `Debug`, and of other languages.

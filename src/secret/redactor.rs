@@ -9,7 +9,7 @@ use crate::error::BoxError;
 
 /// Stands for a text that has a secret in it. To leave out the secret alone would tell where it was, and let
 /// whoever wrote the text choose what else is left out.
-pub(crate) const LEFT_OUT: &str = "[left out: it repeats a secret]";
+const LEFT_OUT: &str = "[left out: it repeats a secret]";
 
 const QUERY: &str = "[redacted]";
 
@@ -45,11 +45,12 @@ impl Redactor {
     }
 
     /// Whether something that is hidden stands in the text.
-    pub(crate) fn finds(&self, text: &str) -> bool {
-        any_reading(text, NESTED, &|reading| {
+    fn finds(&self, text: &str) -> bool {
+        let has_one = |reading: &str| {
             let reading = comparable(reading);
             self.hidden.iter().any(|secret| is_in(secret.expose_secret(), &reading))
-        })
+        };
+        !self.hidden.is_empty() && any_reading(text, NESTED, &has_one)
     }
 
     /// The text without the query of any URL, on one line, and cut to at most 256 characters.
@@ -83,9 +84,9 @@ impl Redactor {
     }
 }
 
-/// Without what languages quote in ways of their own, and in lower case.
+/// In lower case, without what each language quotes in its own way, and with spaces as forms have them.
 fn comparable(text: &str) -> String {
-    text.replace(['\\', '"', '\''], "").to_ascii_lowercase()
+    text.replace(['\\', '"', '\''], "").replace(' ', "+").to_ascii_lowercase()
 }
 
 fn is_in(secret: &str, text: &str) -> bool {
