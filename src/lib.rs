@@ -82,7 +82,7 @@ pub use crate::client_credentials::Jwt;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, ClientCredentialsConfig,
-    ClientsConfig,
+    ClientsConfig, HttpClient,
 };
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;

@@ -6,21 +6,15 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::Full;
-use tower_service::Service;
-
 use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
         endpoint::{EndpointSource, EndpointUrl, ResolvedEndpoint},
-        message::{send, transport_error},
+        message::{HttpClient, transport_error},
         request::{PreparedRequest, TokenRequest},
         response::{ResponseOptions, ResponseReader},
     },
-    error::{BoxError, TokenError},
+    error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
     secret::ResolvedSecrets,
     token::Token,
@@ -107,22 +101,25 @@ impl<C> ClientCredentials<C> {
         }
     }
 
+    pub(super) fn client(&self) -> C
+    where
+        C: Clone,
+    {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<C: HttpClient> ClientCredentials<C> {
     async fn read_secrets(&self) -> Result<ResolvedSecrets, TokenError> {
         ResolvedSecrets::read(self.request.secrets()).await
     }
 
     /// With a second request, if the issuer asks for a nonce in the proof (RFC 9449 section 8).
-    async fn attempt<RB>(
+    async fn attempt(
         &self,
         context: &FetchContext,
         secrets: &ResolvedSecrets,
-    ) -> Result<Token, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<Token, TokenError> {
         let mut wants_nonce = false;
         match self.attempt_once(context, secrets, &mut wants_nonce).await {
             Err(_) if wants_nonce => self.attempt_once(context, secrets, &mut wants_nonce).await,
@@ -130,18 +127,12 @@ impl<C> ClientCredentials<C> {
         }
     }
 
-    async fn attempt_once<RB>(
+    async fn attempt_once(
         &self,
         context: &FetchContext,
         secrets: &ResolvedSecrets,
         wants_nonce: &mut bool,
-    ) -> Result<Token, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<Token, TokenError> {
         let endpoint = self.endpoint().await?;
         let prepared =
             self.request.prepare(&endpoint, secrets, context.claims(), SystemTime::now())?;
@@ -154,7 +145,7 @@ impl<C> ClientCredentials<C> {
         };
         // A fetch that runs into its timeout ends while the request is under way.
         self.endpoint_source.mark_stale();
-        let outcome = match send(self.client(), request, self.response_limit).await {
+        let outcome = match self.client().exchange(request, self.response_limit).await {
             Ok(response) => {
                 let is_nonce_new = proof.is_some_and(|proof| proof.note_nonce(response.headers()));
                 let outcome = reader.read(response, SystemTime::now());
@@ -178,13 +169,7 @@ impl<C> ClientCredentials<C> {
         outcome
     }
 
-    async fn endpoint<RB>(&self) -> Result<Arc<ResolvedEndpoint>, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    async fn endpoint(&self) -> Result<Arc<ResolvedEndpoint>, TokenError> {
         match &self.endpoint_source {
             EndpointSource::Fixed { endpoint, .. } => Ok(endpoint.clone()),
             EndpointSource::Discovered(discovered) => {
@@ -195,25 +180,12 @@ impl<C> ClientCredentials<C> {
         }
     }
 
-    pub(super) fn client(&self) -> C
-    where
-        C: Clone,
-    {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// With a second attempt where that is worth it.
-    async fn attempts<RB>(
+    async fn attempts(
         &self,
         context: &FetchContext,
         secrets: &mut ResolvedSecrets,
-    ) -> Result<Token, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<Token, TokenError> {
         let first = match self.read_secrets().await {
             Ok(read) => {
                 *secrets = read;
@@ -233,15 +205,7 @@ impl<C> ClientCredentials<C> {
 }
 
 /// Cancel safe: nothing is lost but the request under way.
-impl<C, RB> TokenFetcher for ClientCredentials<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<RB>> + Clone + Send + 'static,
-    C::Error: Into<BoxError>,
-    C::Future: Send,
-    RB: Body + Send,
-    RB::Data: Send,
-    RB::Error: Into<BoxError>,
-{
+impl<C: HttpClient> TokenFetcher for ClientCredentials<C> {
     type Error = TokenError;
 
     async fn fetch(&self, context: FetchContext) -> Result<Token, TokenError> {
@@ -283,7 +247,7 @@ where
         let PreparedRequest { request, redactor, hints, .. } = prepared;
         let reader =
             ResponseReader { options: &self.response_options, binding: None, redactor, hints };
-        match send(self.client(), request, self.response_limit).await {
+        match self.client().exchange(request, self.response_limit).await {
             Ok(response) => reader.read_revocation(response, SystemTime::now()),
             Err(error) => {
                 let message = format!(

@@ -18,4 +18,5 @@ pub use self::{
     auth::{Assertion, ClientAuth},
     builder::ClientCredentialsBuilder,
     credentials::ClientCredentials,
+    message::HttpClient,
 };

@@ -12,7 +12,7 @@ use serde::{
 use super::{client_credentials_config::ClientCredentialsConfig, defaults::inherit};
 use crate::{client_credentials::credentials::ClientCredentials, error::TokenError};
 #[cfg(feature = "token-caches")]
-use crate::{fetcher::TokenFetcher, tokens::TokenCaches};
+use crate::{client_credentials::message::HttpClient, tokens::TokenCaches};
 
 /// Clients by name, as a file or the environment describes them.
 ///
@@ -103,11 +103,7 @@ impl ClientsConfig {
     /// As for [`build`](Self::build).
     #[cfg(feature = "token-caches")]
     #[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
-    pub fn token_caches<C>(self, client: C) -> Result<TokenCaches<String>, TokenError>
-    where
-        C: Clone,
-        ClientCredentials<C>: TokenFetcher,
-    {
+    pub fn token_caches<C: HttpClient>(self, client: C) -> Result<TokenCaches<String>, TokenError> {
         let clients = self.build(client)?;
         let clients: BTreeMap<_, _> =
             clients.into_iter().map(|(name, client)| (name, Arc::new(client))).collect();

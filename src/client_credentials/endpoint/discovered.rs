@@ -5,12 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::Full;
-use tower_service::Service;
-
 use super::{
     discovery::{Discovery, Snapshot},
     metadata::Metadata,
@@ -19,8 +13,8 @@ use super::{
     url::EndpointUrl,
 };
 use crate::{
-    client_credentials::auth::ClientAuth,
-    error::{BoxError, Kind, TokenError},
+    client_credentials::{auth::ClientAuth, message::HttpClient},
+    error::{Kind, TokenError},
     secret::Redactor,
 };
 
@@ -67,19 +61,13 @@ impl DiscoveredEndpoint {
     /// Where tokens are asked from. `client` is called only if the metadata has to be read. `check` is
     /// called with an endpoint that this client has not used yet. `auth` is what the client
     /// authenticates with, if it has to.
-    pub(crate) async fn endpoint<C, RB>(
+    pub(crate) async fn endpoint<C: HttpClient>(
         &self,
         client: impl Fn() -> C,
         limit: usize,
         auth: Option<&ClientAuth>,
         check: impl Fn(&ResolvedEndpoint) -> Result<(), TokenError>,
-    ) -> Result<Arc<ResolvedEndpoint>, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<Arc<ResolvedEndpoint>, TokenError> {
         let before = self.lock().clone();
         let read_before = before.as_ref().map(|current| current.read);
         let newer = self.discovery.newest().filter(|newest| Some(newest.read) > read_before);

@@ -7,14 +7,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::Full;
-use tower_service::Service;
-
 use super::{issuer::Issuer, metadata::Metadata, metadata_request};
-use crate::error::{BoxError, TokenError};
+use crate::{client_credentials::message::HttpClient, error::TokenError};
 
 /// How long to wait for the outcome of another client's request. The runtime that this runs on may
 /// stand still.
@@ -59,17 +53,11 @@ impl Discovery {
 
     /// Reads the metadata. A read that is under way already stands for this one, whatever its
     /// outcome is.
-    pub(super) async fn read<C, RB>(
+    pub(super) async fn read<C: HttpClient>(
         &self,
         client: impl Fn() -> C,
         limit: usize,
-    ) -> Result<Snapshot, TokenError>
-    where
-        C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
-        C::Error: Into<BoxError>,
-        RB: Body,
-        RB::Error: Into<BoxError>,
-    {
+    ) -> Result<Snapshot, TokenError> {
         let ended_before = self.reads().ended;
         let turn = match self.turn.try_lock() {
             Ok(turn) => Some(turn),

@@ -2,41 +2,31 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::ACCEPT};
-use http_body::Body;
+use http::{HeaderValue, Request, StatusCode, header::ACCEPT};
 use http_body_util::Full;
-use tower_service::Service;
 
 use super::{issuer::Issuer, metadata::Metadata, url::EndpointUrl};
 use crate::{
     client_credentials::{
-        message::{CollectedBody, send, transport_error},
-        response::is_transient,
+        message::{CollectedBody, HttpClient, transport_error},
+        response::{is_transient, with_retry_after},
     },
     error::{BoxError, Kind, TokenError},
-    http::retry_after,
     secret::Redactor,
 };
 
 /// Reads the metadata, from the first of its places that has it.
-pub(super) async fn read<C, RB>(
+pub(super) async fn read<C: HttpClient>(
     issuer: &Issuer,
     client: impl Fn() -> C,
     limit: usize,
-) -> Result<Metadata, TokenError>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<RB>>,
-    C::Error: Into<BoxError>,
-    RB: Body,
-    RB::Error: Into<BoxError>,
-{
+) -> Result<Metadata, TokenError> {
     let mut failures = Vec::new();
     for url in issuer.metadata() {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = url.uri_with("")?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = send(client(), request, limit).await;
+        let answer = client().exchange(request, limit).await;
         let (head, content) = answer.map_err(|error| unreachable(url, error))?.into_parts();
         let failure = match content {
             CollectedBody::TooLarge => too_large(url),
@@ -49,10 +39,7 @@ where
             }
             CollectedBody::Complete(_) => no_metadata(url, head.status),
         };
-        failures.push(match retry_after(&head.headers, SystemTime::now()) {
-            Some(delay) => failure.retry_in(delay),
-            None => failure,
-        });
+        failures.push(with_retry_after(failure, &head.headers, SystemTime::now()));
     }
     // What may be gone at the next attempt says more than that the other place has nothing.
     let telling = failures.iter().position(TokenError::is_transient).unwrap_or_default();

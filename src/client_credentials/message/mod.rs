@@ -1,12 +1,13 @@
 //! HTTP messages: the headers and parameters that a token request is made of, and the HTTP client's
 //! answer to a request.
 
+mod http_client;
 mod parts;
 mod placement;
-mod transport;
 
+pub use self::http_client::HttpClient;
 pub(super) use self::{
+    http_client::{CollectedBody, transport_error},
     parts::{Param, RequestParts},
     placement::Placement,
-    transport::{CollectedBody, send, transport_error},
 };

@@ -13,5 +13,5 @@ pub(super) use self::{
     error_response::is_transient,
     json_pointer::JsonPointer,
     options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
-    reader::ResponseReader,
+    reader::{ResponseReader, with_retry_after},
 };

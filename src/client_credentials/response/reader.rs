@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use http::{Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
+use http::{HeaderMap, Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
 
 use super::{
     error_hints::ErrorHints,
@@ -47,10 +47,7 @@ impl ResponseReader<'_> {
             }
             CollectedBody::TooLarge => Err(too_large(head.status)),
         };
-        outcome.map_err(|error| match retry_after(&head.headers, now) {
-            Some(delay) => error.retry_in(delay),
-            None => error,
-        })
+        outcome.map_err(|error| with_retry_after(error, &head.headers, now))
     }
 
     /// Whether a token was revoked (RFC 7009 section 2.2). One that the issuer does not know counts as revoked.
@@ -65,11 +62,7 @@ impl ResponseReader<'_> {
             CollectedBody::Complete(body) => self.error_response(&head, &body),
             CollectedBody::Broken(_) | CollectedBody::TooLarge => self.error_response(&head, b""),
         };
-        let error = error.of("the token was not revoked");
-        Err(match retry_after(&head.headers, now) {
-            Some(delay) => error.retry_in(delay),
-            None => error,
-        })
+        Err(with_retry_after(error.of("the token was not revoked"), &head.headers, now))
     }
 
     fn token(&self, head: &Parts, body: &[u8]) -> Result<Token, TokenError> {
@@ -158,6 +151,18 @@ impl ResponseReader<'_> {
             || text.to_ascii_lowercase().contains("token")
             || text.contains("eyJ");
         (text.starts_with('{') && !may_have_token).then(|| self.redactor.excerpt(text))
+    }
+}
+
+/// The error, with the time for which the issuer asks to be left alone.
+pub(crate) fn with_retry_after(
+    error: TokenError,
+    headers: &HeaderMap,
+    now: SystemTime,
+) -> TokenError {
+    match retry_after(headers, now) {
+        Some(delay) => error.retry_in(delay),
+        None => error,
     }
 }
 
