@@ -6,7 +6,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
-    cache::Source,
+    cache::{ReplaceError, Source},
     error::TokenError,
     not_replayed::NotReplayed,
     replay::Saved,
@@ -61,7 +61,7 @@ pub(crate) enum Next<S, B, RB> {
     Deliver(Response<RB>),
     /// With the token that the request had.
     Send(Token, Box<Unsent<S, B>>),
-    Replace(Response<RB>, Wait<NotReplayed>, Box<Rejected<S, B>>),
+    Replace(Response<RB>, Wait<ReplaceError>, Box<Rejected<S, B>>),
 }
 
 impl<S, B> Unsent<S, B> {
@@ -151,8 +151,8 @@ impl<S, B> Sent<S, B> {
                     // The claims are those that this one request wants.
                     _ if claims.is_some() => Next::Deliver(response),
                     _ => {
-                        let why = tokens.not_replayed(token, source);
-                        Next::Deliver(not_replayed(response, why))
+                        tokens.refused_once(token, source);
+                        Next::Deliver(not_replayed(response, NotReplayed::Body))
                     }
                 }
             }

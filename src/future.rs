@@ -15,6 +15,7 @@ use tower_service::Service;
 pub use crate::reqwest_client::ReqwestFuture;
 use crate::{
     attempt::{Next, Rejected, Sent, Unsent, Wait, not_replayed},
+    cache::ReplaceError,
     error::{BoxError, TokenError},
     not_replayed::NotReplayed,
     token::Token,
@@ -60,7 +61,7 @@ pin_project! {
         },
         // The first attempt was rejected. Its response is kept, should there be no second.
         Replacing {
-            token: Wait<NotReplayed>,
+            token: Wait<ReplaceError>,
             response: Option<Res>,
             rejected: Option<Box<Rejected<S, B>>>,
         },
@@ -161,7 +162,7 @@ where
                     let token = ready!(token.as_mut().poll(cx));
                     // Taken in any case: what is left here would hold the first attempt back.
                     let rejected = taken(rejected);
-                    let again = token.and_then(|token| {
+                    let again = token.map_err(NotReplayed::from).and_then(|token| {
                         let unsent = rejected.into_unsent(&token).ok_or(NotReplayed::Body)?;
                         Ok((token, unsent))
                     });

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::error::TokenError;
+use crate::{cache::ReplaceError, error::TokenError};
 
 /// Why a refused request was not sent once more. The layer puts it into the extensions of the response
 /// that the caller gets.
@@ -27,13 +27,12 @@ pub enum NotReplayed {
     Cooldown,
 }
 
-impl NotReplayed {
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Body => "body",
-            Self::NoToken(_) => "no_token",
-            Self::SameToken => "same_token",
-            Self::Cooldown => "cooldown",
+impl From<ReplaceError> for NotReplayed {
+    fn from(why: ReplaceError) -> Self {
+        match why {
+            ReplaceError::Fetch(error) => Self::NoToken(error),
+            ReplaceError::SameToken => Self::SameToken,
+            ReplaceError::Cooldown => Self::Cooldown,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Spans, events and metrics. All of it runs the program's own code, so none of it is called under a
 //! lock. Without the features it comes to nothing.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use crate::{error::TokenError, fetcher::FetchReason, not_replayed::NotReplayed, token::Token};
+use crate::{error::TokenError, fetcher::FetchReason, token::Token};
 
 /// The name of a cache, for telling several apart.
 pub(crate) type Name = Arc<str>;
@@ -95,10 +95,15 @@ pub(crate) fn replaced(name: &Name) {
 }
 
 /// A refused token was not answered with another one.
-pub(crate) fn not_replaced(name: &Name, why: &NotReplayed) {
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+pub(crate) fn not_replaced(name: &Name, reason: &'static str, why: &dyn fmt::Display) {
     #[cfg(feature = "tracing")]
-    tracing::info!(cache = &**name, reason = why.name(), "token rejected, {why}");
-    rejection(name, why.name());
+    tracing::info!(
+        cache = &**name,
+        reason,
+        "token rejected, the request is not sent once more: {why}"
+    );
+    rejection(name, reason);
 }
 
 /// The second attempt was refused as well.

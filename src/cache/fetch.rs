@@ -2,14 +2,17 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, time::sleep_until};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     changes::TokenChange,
     cooldown::Source,
     entry::{Entry, Moment},
-    flight::{FetchLabels, Flight, Outcome},
-    keep_fresh::Keeper,
+    flight::{Flight, Outcome, Task, caught},
+    keep_fresh::keep_fresh,
     schedule::{FOREVER, Windows},
     shared::Shared,
     state::State,
@@ -17,6 +20,7 @@ use super::{
 use crate::{
     error::TokenError,
     fetcher::{FetchContext, FetchReason},
+    observe,
     token::Token,
 };
 
@@ -52,11 +56,11 @@ impl Shared {
             self.launch(state, runtime, reason, now);
         }
         let flight = state.flight.as_ref().expect("a flight was there or has just been launched");
-        let (number, landed, cache) = (flight.number(), flight.join(), Arc::downgrade(self));
+        let (number, landed, cache) = (flight.number, flight.join(), Arc::downgrade(self));
         Box::pin(async move {
             let outcome = landed.await;
             if let (None, Some(cache)) = (&outcome, cache.upgrade()) {
-                let given_up = cache.lock().flight.take_if(|flight| flight.number() == number);
+                let given_up = cache.lock().flight.take_if(|flight| flight.number == number);
                 drop(given_up);
             }
             outcome
@@ -72,33 +76,35 @@ impl Shared {
     ) {
         let pause = state.pause.take().unwrap_or(now.monotonic);
         let began = now.later(pause.saturating_duration_since(now.monotonic));
-        let by = state.suspect.filter(|_| reason == FetchReason::Rejected);
         if reason == FetchReason::Rejected {
             state.cooldowns.launched(began.monotonic);
         }
-        let timeout = self.policy.fetch_timeout.min(FOREVER);
-        let context = self.context(state, reason, timeout, began);
-        let fetcher = self.fetcher.clone();
+        let rejection = state.rejection.as_ref().filter(|_| reason == FetchReason::Rejected);
+        let by = rejection.map(|rejection| rejection.by);
+        let limit = self.policy.fetch_timeout.min(FOREVER);
+        let context = self.context(state, reason, limit, began);
+        state.launched += 1;
+        let number = state.launched;
+        let (cache, fetcher, name) =
+            (Arc::downgrade(self), self.fetcher.clone(), self.name.clone());
         let fetch = async move {
             if began.monotonic > now.monotonic {
                 sleep_until(began.monotonic).await;
             }
-            tokio::time::timeout(timeout, fetcher.fetch(context))
-                .await
-                .unwrap_or_else(|_| Err(TokenError::timed_out(timeout)))
+            let outcome = timeout(limit, fetcher.fetch(context)).await;
+            outcome.unwrap_or_else(|_| Err(TokenError::timed_out(limit)))
         };
-        state.launched += 1;
-        let number = state.launched;
-        let cache = Arc::downgrade(self);
-        let land = move |outcome: &Outcome| {
+        let fetch = WAITING.scope(self.waiting(), async move {
+            let started = Instant::now();
+            let observed = observe::Fetch::start(&name, reason);
+            let outcome = observed.run(caught(fetch)).await;
+            let ended = observed.end(&outcome, started.elapsed());
             if let Some(cache) = cache.upgrade() {
-                cache.land(number, outcome, began, by);
+                cache.land(number, &outcome, began, by);
             }
-        };
-        let labels = FetchLabels { name: self.name.clone(), reason };
-        let fetch = WAITING.scope(self.waiting(), fetch);
-        let timeout_at = began.monotonic + timeout;
-        state.flight = Some(Flight::launch(runtime, number, timeout_at, labels, fetch, land));
+            (outcome, ended)
+        });
+        state.flight = Some(Flight::launch(runtime, number, began.monotonic + limit, fetch));
         self.keep_fresh(state, runtime);
     }
 
@@ -106,15 +112,15 @@ impl Shared {
         &self,
         state: &State,
         reason: FetchReason,
-        timeout: Duration,
+        limit: Duration,
         began: Moment,
     ) -> FetchContext {
         let current = state.usable(began);
         let current = current.map(|entry| (entry.token.clone(), entry.expires_in(began)));
-        let context = FetchContext::new(reason, timeout, self.name.clone()).current_is(current);
-        match (reason, state.suspect, &state.current) {
-            (FetchReason::Rejected, Some(_), Some(entry)) => {
-                context.rejects(Some(entry.token.clone()), state.claims.clone())
+        let context = FetchContext::new(reason, limit, self.name.clone()).current_is(current);
+        match (reason, &state.rejection, &state.current) {
+            (FetchReason::Rejected, Some(rejection), Some(entry)) => {
+                context.rejects(Some(entry.token.clone()), rejection.claims.clone())
             }
             _ => context,
         }
@@ -122,8 +128,9 @@ impl Shared {
 
     /// Starts the renewal without traffic, unless it is under way.
     pub(super) fn keep_fresh(self: &Arc<Self>, state: &mut State, runtime: &Handle) {
-        if self.keeps_fresh && state.keeper.as_ref().is_none_or(Keeper::has_ended) {
-            state.keeper = Some(Keeper::start(self, runtime));
+        if self.keeps_fresh && state.keeper.as_ref().is_none_or(|task| task.0.is_finished()) {
+            let task = runtime.spawn(keep_fresh(Arc::downgrade(self), self.changes()));
+            state.keeper = Some(Task(task.abort_handle()));
         }
     }
 
@@ -132,7 +139,7 @@ impl Shared {
         let mut news = self.feed.news();
         let mut state = self.lock();
         // A flight that was given up may still land. Another has taken its place.
-        let Some(landed) = state.flight.take_if(|flight| flight.number() == number) else {
+        let Some(landed) = state.flight.take_if(|flight| flight.number == number) else {
             return;
         };
         let failure = match outcome {
@@ -142,8 +149,7 @@ impl Shared {
                     Some(_) => TokenChange::Renewed,
                 });
                 let entry = self.entry(&mut state, token, began, by, now);
-                state.suspect = None;
-                state.claims = None;
+                state.rejection = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
                 state.failure.take()
@@ -151,8 +157,9 @@ impl Shared {
             Err(error) => {
                 news.write(|| TokenChange::Failed(error.clone()));
                 // An API can ask for claims that the issuer takes from nobody.
-                if !error.is_transient() {
-                    state.claims = None;
+                if let Some(rejection) = state.rejection.as_mut().filter(|_| !error.is_transient())
+                {
+                    rejection.claims = None;
                 }
                 state.failed(error, now)
             }
@@ -193,16 +200,15 @@ impl Shared {
             return Ok(());
         }
         Handle::try_current().map_err(|_| TokenError::no_runtime())?;
-        let timeout = self.policy.fetch_timeout.min(FOREVER);
+        let limit = self.policy.fetch_timeout.min(FOREVER);
         let revoke = async {
             match self.take() {
                 Some(token) => self.fetcher.clone().revoke(token).await,
                 None => Ok(()),
             }
         };
-        tokio::time::timeout(timeout, WAITING.scope(self.waiting(), revoke))
-            .await
-            .unwrap_or_else(|_| Err(TokenError::revocation_timed_out(timeout)))
+        let revoked = timeout(limit, WAITING.scope(self.waiting(), revoke)).await;
+        revoked.unwrap_or_else(|_| Err(TokenError::revocation_timed_out(limit)))
     }
 
     /// The token, unless it has expired. The cache does not have it any more.
@@ -212,8 +218,7 @@ impl Shared {
         let mut state = self.lock();
         let entry = state.usable(now).cloned()?;
         state.current = None;
-        state.suspect = None;
-        state.claims = None;
+        state.rejection = None;
         let keeper = state.keeper.take();
         self.settled.store(None);
         news.write(|| TokenChange::Revoked);

@@ -7,7 +7,6 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    task::AbortHandle,
     time::{Instant, timeout_at},
 };
 
@@ -15,7 +14,7 @@ use super::{
     changes::{TokenChange, TokenChanges},
     fetch::PendingOutcome,
     shared::Shared,
-    state::Step,
+    state::{Need, Step},
 };
 use crate::observe;
 
@@ -27,59 +26,31 @@ const REST_MAX: Duration = Duration::from_secs(30);
 /// How often the clocks are compared, so that a renewal is made up for after the machine was suspended.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
 
-/// Owns the task: dropping it ends that.
-#[derive(Debug)]
-pub(super) struct Keeper {
-    task: AbortHandle,
-}
-
-impl Keeper {
-    pub(super) fn start(cache: &Arc<Shared>, runtime: &Handle) -> Self {
-        let task = runtime.spawn(keep_fresh(Arc::downgrade(cache), cache.changes()));
-        Self { task: task.abort_handle() }
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.task.is_finished()
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn keep_fresh(cache: Weak<Shared>, mut changes: TokenChanges) {
+pub(super) async fn keep_fresh(cache: Weak<Shared>, mut changes: TokenChanges) {
     let _end = End(cache.clone());
     let (mut rest, mut rested) = (REST_MIN, Instant::now());
     loop {
-        let Some(next) = cache.upgrade().map(|cache| cache.next_fetch()) else { return };
-        let next = next.map(|next| next.max(rested));
         let now = Instant::now();
-        if next.is_some_and(|next| next <= now) {
-            rested = now + REST_MIN;
-            let fetch = cache.upgrade().and_then(|cache| cache.fetch_as_for_a_caller());
-            if let Some(fetch) = fetch {
-                fetch.await;
-            }
-            continue;
-        }
-        let change = match next {
-            Some(next) => timeout_at(next.min(now + COMPARE_EVERY), changes.next()).await,
+        let Some(next) = cache.upgrade().map(|cache| cache.next_fetch()) else { return };
+        let change = match next.map(|next| next.max(rested)) {
             None => Ok(changes.next().await),
+            Some(next) if next > now => {
+                timeout_at(next.min(now + COMPARE_EVERY), changes.next()).await
+            }
+            Some(_) => {
+                rested = now + REST_MIN;
+                if let Some(fetch) = cache.upgrade().and_then(|cache| cache.renew()) {
+                    fetch.await;
+                }
+                continue;
+            }
         };
         match change {
             Ok(None) => return,
             Ok(Some(TokenChange::Fetched | TokenChange::Renewed)) => {
-                let has_expired = cache.upgrade().is_some_and(|cache| cache.peek().is_none());
-                if !has_expired {
-                    rest = REST_MIN;
-                }
+                let is_usable = cache.upgrade().is_some_and(|cache| cache.peek().is_some());
+                rest = if is_usable { REST_MIN } else { (rest * 2).min(REST_MAX) };
                 rested = Instant::now() + rest;
-                if has_expired {
-                    rest = (rest * 2).min(REST_MAX);
-                }
             }
             Ok(Some(_)) | Err(_) => {}
         }
@@ -87,12 +58,10 @@ async fn keep_fresh(cache: Weak<Shared>, mut changes: TokenChanges) {
 }
 
 impl Shared {
-    /// When a caller would next start a fetch.
     fn next_fetch(&self) -> Option<Instant> {
         let now = self.now();
         let state = self.lock();
-        let next = state.next_fetch(now);
-        let usable = state.usable(now).cloned();
+        let (next, usable) = (state.next_fetch(now), state.usable(now).cloned());
         drop(state);
         if let Some(entry) = usable {
             observe::expires_in(&self.name, entry.remaining(now));
@@ -100,17 +69,17 @@ impl Shared {
         next
     }
 
-    /// The fetch that a caller would start now, or wait for.
-    fn fetch_as_for_a_caller(self: &Arc<Self>) -> Option<PendingOutcome> {
+    /// Starts the fetch that a caller would start now.
+    fn renew(self: &Arc<Self>) -> Option<PendingOutcome> {
         let now = self.now();
         let mut state = self.lock();
         // The token was revoked meanwhile, and nothing is renewed until somebody asks.
         state.keeper.as_ref()?;
         match state.step(now) {
-            Step::Use(_, Some(reason)) | Step::Wait(reason, _) => {
+            Step::Use(_, Need::Due(reason)) | Step::Wait(reason) => {
                 Some(self.join(&mut state, &Handle::current(), reason, now))
             }
-            Step::Use(_, None) | Step::Keep(_) | Step::Fail(_) => None,
+            Step::Use(..) | Step::Fail(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tokens of one client at one issuer.
 
+mod attempt;
 mod builder;
 mod changes;
 mod cooldown;
@@ -9,6 +10,7 @@ mod flight;
 mod keep_fresh;
 #[cfg(feature = "token-caches")]
 mod memory;
+mod replace_error;
 mod schedule;
 mod shared;
 mod state;
@@ -21,27 +23,26 @@ use std::{fmt, sync::Arc};
 #[cfg(feature = "token-caches")]
 use tokio::time::Instant;
 
-pub(crate) use self::cooldown::Source;
 pub use self::{
     builder::TokenCacheBuilder,
     changes::{TokenChange, TokenChanges},
     status::TokenStatus,
 };
+pub(crate) use self::{cooldown::Source, replace_error::ReplaceError};
 use self::{
     entry::Settled,
-    shared::{Lookup, Replacement, Shared},
+    shared::{Lookup, Shared},
 };
 #[cfg(feature = "token-caches")]
 pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
     fetcher::{Claims, TokenFetcher},
-    not_replayed::NotReplayed,
     observe,
     token::{Token, TokenId},
 };
 
-/// How often a caller starts over when the runtime that a fetch ran on is shut down.
+/// How often a caller starts over when a fetch is lost with its runtime.
 const STARTS: usize = 3;
 
 /// Keeps a token, renews it before it expires, and has at most one fetch under way.
@@ -109,9 +110,8 @@ impl TokenCache {
     ///
     /// [`enable_time`]: tokio::runtime::Builder::enable_time
     pub async fn token(&self) -> Result<Token, TokenError> {
-        match self.shared.settled.load().as_deref().and_then(Settled::token) {
-            Some(token) => return Ok(token.clone()),
-            None => {}
+        if let Some(token) = self.shared.settled.load().as_deref().and_then(Settled::token) {
+            return Ok(token.clone());
         }
         self.clone().acquire().await
     }
@@ -195,76 +195,6 @@ impl TokenCache {
         self.shared.revoke().await
     }
 
-    /// Does something with a token, and once more with another if the outcome is a refusal of the token.
-    ///
-    /// For what does not go through [`BearerAuth`](crate::BearerAuth): a websocket handshake, the login to a
-    /// broker or a database, a client that takes only headers. `is_refused` looks at each outcome. It knows
-    /// best what a refusal is, such as a 401 or the SASL error of a server.
-    ///
-    /// ```
-    /// # use tower_bearer::{Token, TokenCache, TokenError};
-    /// # struct Connection;
-    /// # enum LoginError { Unauthorized, Broken }
-    /// # async fn login(_: Token) -> Result<Connection, LoginError> { Ok(Connection) }
-    /// # async fn f(tokens: TokenCache) -> Result<(), TokenError> {
-    /// let connection = tokens
-    ///     .attempt(
-    ///         async |token| login(token).await,
-    ///         |outcome| matches!(outcome, Err(LoginError::Unauthorized)),
-    ///     )
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// The rules are those of the layer. There are two attempts at most. A token that somebody has
-    /// renewed meanwhile is used without a fetch. If none can be had, because the fetch fails, brings the same
-    /// token, or is [not allowed yet](Self::reject), the outcome of the first attempt is returned. So is that of
-    /// the second, whatever it is. If that is an `Ok` and no refusal, the new token has helped. All refusals
-    /// that are found here count as those of one source, as those of [`reject`](Self::reject) do.
-    ///
-    /// The guide has [examples](crate::guide::without_tower).
-    ///
-    /// # Errors
-    ///
-    /// As for [`token`](Self::token). Nothing was attempted then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the attempt that is under way. A fetch goes on, and the next caller has its
-    /// token. A refusal that `is_refused` has seen is not forgotten.
-    ///
-    /// # Panics
-    ///
-    /// As [`token`](Self::token) does.
-    // Not an `AsyncFnMut`: if that borrows from around it, what awaits it cannot be spawned (rust#110338).
-    pub async fn attempt<F, T, E>(
-        &self,
-        mut attempt: impl FnMut(Token) -> F,
-        is_refused: impl Fn(&Result<T, E>) -> bool,
-    ) -> Result<Result<T, E>, TokenError>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        let first = self.token().await?;
-        let refused = first.id();
-        let outcome = attempt(first).await;
-        if !is_refused(&outcome) {
-            return Ok(outcome);
-        }
-        let Ok(second) = self.clone().replace(refused, Source::UNKNOWN, None).await else {
-            return Ok(outcome);
-        };
-        drop(outcome);
-        let token = second.id();
-        let outcome = attempt(second).await;
-        if is_refused(&outcome) {
-            self.refused_again(token, Source::UNKNOWN);
-        } else if outcome.is_ok() {
-            self.accepted(token, Source::UNKNOWN);
-        }
-        Ok(outcome)
-    }
-
     /// Uses the token, if nobody has to wait for it. Nothing is cloned while it is good.
     #[inline]
     pub(crate) fn at_once<T>(&self, with: impl FnOnce(&Token) -> T) -> Option<T> {
@@ -278,36 +208,27 @@ impl TokenCache {
 
     /// Waits for the token.
     pub(crate) async fn acquire(self) -> Result<Token, TokenError> {
-        let mut last = None;
-        for _ in 0..STARTS {
-            let (flying, fallback) = match self.shared.look_up() {
-                Lookup::Use(token) => return Ok(token),
-                Lookup::Wait(flying, fallback) => (flying, fallback),
-                Lookup::Fail(error) => return Err(error),
-            };
-            last = fallback;
-            match flying.await {
-                Some(Ok(token)) => return Ok(token),
-                Some(Err(error)) => return self.shared.fallback(last).ok_or(error),
-                None => {}
-            }
-        }
-        self.shared.fallback(last).ok_or_else(TokenError::lost)
+        let token = self.wait(Shared::look_up).await;
+        token.or_else(|error| self.shared.fallback().ok_or(error))
     }
 
-    /// Waits for the token that takes the place of a refused one.
+    /// Waits for the token that takes the place of a rejected one.
     pub(crate) async fn replace(
         self,
-        refused: TokenId,
+        rejected: TokenId,
         by: Source,
         claims: Option<Claims>,
-    ) -> Result<Token, NotReplayed> {
-        let replacement = self.replacement(refused, by, claims).await;
-        match &replacement {
-            Ok(_) => observe::replaced(self.shared.name()),
-            Err(why) => observe::not_replaced(self.shared.name(), why),
+    ) -> Result<Token, ReplaceError> {
+        self.refused(rejected, by, claims);
+        let token = match self.wait(|cache| cache.replacement(rejected, by)).await {
+            Ok(token) if token.id() == rejected => Err(ReplaceError::SameToken),
+            token => token,
+        };
+        match &token {
+            Ok(_) => observe::replaced(&self.shared.name),
+            Err(why) => observe::not_replaced(&self.shared.name, why.name(), why),
         }
-        replacement
+        token
     }
 
     /// A request with this token was refused. The next caller gets another, with these claims.
@@ -315,11 +236,10 @@ impl TokenCache {
         self.shared.reject(token, by, claims);
     }
 
-    /// A request with this token was refused, and cannot be sent once more.
-    pub(crate) fn not_replayed(&self, refused: TokenId, by: Source) -> NotReplayed {
-        self.refused(refused, by, None);
-        observe::not_replaced(self.shared.name(), &NotReplayed::Body);
-        NotReplayed::Body
+    /// The same, and the request is not sent once more.
+    pub(crate) fn refused_once(&self, token: TokenId, by: Source) {
+        self.refused(token, by, None);
+        observe::not_replaced(&self.shared.name, "body", &"its body cannot be sent again");
     }
 
     /// A request was sent once more with this token, and was accepted.
@@ -330,7 +250,7 @@ impl TokenCache {
     /// A request was sent once more with this token, and was refused again.
     pub(crate) fn refused_again(&self, token: TokenId, by: Source) {
         self.shared.refused_again(token, by);
-        observe::refused_again(self.shared.name());
+        observe::refused_again(&self.shared.name);
     }
 
     /// As long as the caller has what it returns, nobody else can change the state.
@@ -374,27 +294,22 @@ impl TokenCache {
         self.shared.lock().is_flying()
     }
 
-    async fn replacement(
+    /// Looks, and waits for the fetch if there is nothing better. If that is lost, it looks again.
+    async fn wait<E: From<TokenError>>(
         &self,
-        refused: TokenId,
-        by: Source,
-        claims: Option<Claims>,
-    ) -> Result<Token, NotReplayed> {
+        look: impl Fn(&Arc<Shared>) -> Result<Lookup, E>,
+    ) -> Result<Token, E> {
         for _ in 0..STARTS {
-            let flying = match self.shared.replacement(refused, by, claims.clone()) {
-                Replacement::Use(token) => return Ok(token),
-                Replacement::Wait(flying) => flying,
-                Replacement::Cooldown => return Err(NotReplayed::Cooldown),
-                Replacement::Fail(error) => return Err(NotReplayed::NoToken(error)),
-            };
-            match flying.await {
-                Some(Ok(token)) if token.id() == refused => return Err(NotReplayed::SameToken),
-                Some(Ok(token)) => return Ok(token),
-                Some(Err(error)) => return Err(NotReplayed::NoToken(error)),
-                None => {}
+            match look(&self.shared)? {
+                Lookup::Use(token) => return Ok(token),
+                Lookup::Wait(fetch) => {
+                    if let Some(outcome) = fetch.await {
+                        return Ok(outcome?);
+                    }
+                }
             }
         }
-        Err(NotReplayed::NoToken(TokenError::lost()))
+        Err(TokenError::lost().into())
     }
 }
 

@@ -12,12 +12,13 @@ use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    changes::{Feed, News, TokenChange, TokenChanges},
+    changes::{Feed, TokenChange, TokenChanges},
     cooldown::Source,
     entry::{Entry, Moment, Settled},
     fetch::PendingOutcome,
-    schedule::{Phase, Policy},
-    state::{State, Step},
+    replace_error::ReplaceError,
+    schedule::Policy,
+    state::{Need, State, Step},
     status::TokenStatus,
 };
 #[cfg(feature = "token-caches")]
@@ -46,17 +47,7 @@ pub(super) struct Shared {
 /// What there is for a caller.
 pub(super) enum Lookup {
     Use(Token),
-    Wait(PendingOutcome, Option<Arc<Entry>>),
-    Fail(TokenError),
-}
-
-/// What there is for a caller whose token was refused.
-pub(super) enum Replacement {
-    Use(Token),
     Wait(PendingOutcome),
-    /// The issuer is not asked again so soon.
-    Cooldown,
-    Fail(TokenError),
 }
 
 impl Shared {
@@ -82,37 +73,24 @@ impl Shared {
         let now = self.now();
         let step = self.step(&mut self.lock(), now);
         match step {
-            Step::Use(entry, _) => Some(with(&self.hand_out(&entry, now))),
-            Step::Keep(entry) => Some(with(&self.keep(&entry, now))),
-            Step::Wait(..) | Step::Fail(_) => None,
+            Step::Use(entry, need) => Some(with(&self.hand_out(&entry, need, now))),
+            Step::Wait(_) | Step::Fail(_) => None,
         }
     }
 
     /// The token, or the fetch to wait for, which is started if need be.
-    pub(super) fn look_up(self: &Arc<Self>) -> Lookup {
-        let (now, runtime) = (self.now(), self.runtime());
+    pub(super) fn look_up(self: &Arc<Self>) -> Result<Lookup, TokenError> {
+        let now = self.now();
         let mut state = self.lock();
-        let (reason, fallback) = match self.step(&mut state, now) {
-            Step::Use(entry, _) => {
+        match self.step(&mut state, now) {
+            Step::Use(entry, need) => {
                 drop(state);
-                return Lookup::Use(self.hand_out(&entry, now));
+                Ok(Lookup::Use(self.hand_out(&entry, need, now)))
             }
-            Step::Keep(entry) => {
-                drop(state);
-                return Lookup::Use(self.keep(&entry, now));
+            Step::Wait(reason) => {
+                Ok(Lookup::Wait(self.join(&mut state, &self.runtime()?, reason, now)))
             }
-            Step::Wait(reason, fallback) => (reason, fallback),
-            Step::Fail(error) => return Lookup::Fail(error),
-        };
-        match (runtime, fallback) {
-            (Ok(runtime), fallback) => {
-                Lookup::Wait(self.join(&mut state, &runtime, reason, now), fallback)
-            }
-            (Err(_), Some(entry)) => {
-                drop(state);
-                Lookup::Use(self.keep(&entry, now))
-            }
-            (Err(error), None) => Lookup::Fail(error),
+            Step::Fail(error) => Err(error),
         }
     }
 
@@ -123,80 +101,74 @@ impl Shared {
             state.used = Some(now.monotonic);
         }
         let step = state.step(now);
-        if let Step::Use(entry, reason) = &step {
-            let runtime = reason.and_then(|_| Handle::try_current().ok());
-            if let (Some(reason), Some(runtime)) = (reason, &runtime) {
-                self.launch(state, runtime, *reason, now);
-            }
-            if reason.is_none() || runtime.is_some() {
-                self.settled.store(Some(Arc::new(entry.settle(now))));
-            }
+        let runtime = Handle::try_current().ok();
+        if let (true, Some(runtime)) = (self.keeps_fresh, &runtime) {
+            self.keep_fresh(state, runtime);
         }
-        if self.keeps_fresh {
-            if let Ok(runtime) = Handle::try_current() {
-                self.keep_fresh(state, &runtime);
+        match (&step, &runtime) {
+            (Step::Use(entry, Need::None), _) => self.publish(entry, now),
+            (Step::Use(entry, Need::Due(reason)), Some(runtime)) => {
+                self.launch(state, runtime, *reason, now);
+                self.publish(entry, now);
             }
+            _ => {}
         }
         step
     }
 
-    fn hand_out(&self, entry: &Entry, now: Moment) -> Token {
+    fn publish(&self, entry: &Entry, now: Moment) {
+        self.settled.store(Some(Arc::new(entry.settle(now))));
+    }
+
+    fn hand_out(&self, entry: &Entry, need: Need, now: Moment) -> Token {
         observe::expires_in(&self.name, entry.remaining(now));
+        if let Need::Unmet = need {
+            observe::kept(&self.name);
+        }
         entry.token.clone()
     }
 
-    /// Hands out a token that was to be replaced by now.
-    fn keep(&self, entry: &Entry, now: Moment) -> Token {
-        observe::kept(&self.name);
-        self.hand_out(entry, now)
-    }
-
-    /// The token that takes the place of a refused one.
+    /// The token that takes the place of a rejected one, or the fetch for it.
     pub(super) fn replacement(
         self: &Arc<Self>,
-        refused: TokenId,
+        rejected: TokenId,
         by: Source,
-        claims: Option<Claims>,
-    ) -> Replacement {
+    ) -> Result<Lookup, ReplaceError> {
         let now = self.now();
-        let mut news = self.feed.news();
         let mut state = self.lock();
-        let flying = state.is_flying();
-        if let Some(entry) = state.current.clone() {
-            if entry.token.id() != refused {
-                // If this very source has refused the newer one as well, a better is on its way.
-                let is_usable = entry.phase(now) != Phase::Expired;
-                if is_usable && (state.suspect != Some(by) || !flying) {
-                    return Replacement::Use(entry.token.clone());
-                }
-            } else {
-                self.current_rejected(&mut state, by, claims, now, &mut news);
+        if let Some(entry) = state.usable(now).filter(|entry| entry.token.id() != rejected) {
+            // If this very source has rejected the newer one as well, a better is on its way.
+            let is_rejected = state.rejection.as_ref().is_some_and(|rejection| rejection.by == by);
+            if !is_rejected || !state.is_flying() {
+                return Ok(Lookup::Use(entry.token.clone()));
             }
         }
-        let wait = state.cooldowns.wait(by, now.monotonic);
-        if !flying && !wait.is_zero() {
-            // Fetches that failed may have used up what there is, and then they are the reason.
-            let failure = state.not_replaced(now.monotonic, wait);
-            return failure.map_or(Replacement::Cooldown, Replacement::Fail);
-        }
-        if let Some(error) = state.remembered(now.monotonic).filter(|_| !flying) {
-            return Replacement::Fail(error);
-        }
-        match self.runtime() {
-            Ok(runtime) => {
-                Replacement::Wait(self.join(&mut state, &runtime, FetchReason::Rejected, now))
+        if !state.is_flying() {
+            let wait = state.cooldowns.wait(by, now.monotonic);
+            if !wait.is_zero() {
+                // Fetches that failed may have used up what there is, and then they are the reason.
+                let failure = state.not_replaced(now.monotonic, wait);
+                return Err(failure.map_or(ReplaceError::Cooldown, ReplaceError::Fetch));
             }
-            Err(error) => Replacement::Fail(error),
+            if let Some(error) = state.remembered(now.monotonic) {
+                return Err(error.into());
+            }
         }
+        let runtime = self.runtime()?;
+        Ok(Lookup::Wait(self.join(&mut state, &runtime, FetchReason::Rejected, now)))
     }
 
-    /// Marks the token as refused, if it is still the current one.
-    pub(super) fn reject(&self, refused: TokenId, by: Source, claims: Option<Claims>) {
+    /// Marks the token as rejected, if it is still the current one.
+    pub(super) fn reject(&self, rejected: TokenId, by: Source, claims: Option<Claims>) {
         let now = self.now();
         let mut news = self.feed.news();
         let mut state = self.lock();
-        if state.usable(now).is_some_and(|entry| entry.token.id() == refused) {
-            self.current_rejected(&mut state, by, claims, now, &mut news);
+        let is_news = state.rejection.is_none() && state.usable(now).is_some();
+        if state.is_current(rejected) && state.reject(by, claims, now) {
+            if is_news {
+                news.write(|| TokenChange::Rejected);
+            }
+            self.settled.store(None);
         }
     }
 
@@ -229,17 +201,15 @@ impl Shared {
     pub(super) fn peek_unsuspected(&self) -> Option<Token> {
         let now = self.now();
         let state = self.lock();
-        let entry = state.usable(now).filter(|_| state.suspect.is_none())?;
+        let entry = state.usable(now).filter(|_| state.rejection.is_none())?;
         Some(entry.token.clone())
     }
 
-    /// The token to fall back to, unless it has expired or was revoked meanwhile.
-    pub(super) fn fallback(&self, entry: Option<Arc<Entry>>) -> Option<Token> {
-        let now = self.now();
-        let entry = entry.filter(|entry| entry.phase(now) != Phase::Expired)?;
-        self.lock().current.as_ref()?;
+    /// The token to fall back to, though it was to be replaced.
+    pub(super) fn fallback(&self) -> Option<Token> {
+        let token = self.peek()?;
         observe::kept(&self.name);
-        Some(entry.token.clone())
+        Some(token)
     }
 
     #[cfg(feature = "token-caches")]
@@ -267,32 +237,6 @@ impl Shared {
             }
             _ => Duration::ZERO,
         }
-    }
-
-    pub(super) fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// The next caller gets another token, if the fetch for it is allowed and succeeds.
-    fn current_rejected(
-        &self,
-        state: &mut State,
-        by: Source,
-        claims: Option<Claims>,
-        now: Moment,
-        news: &mut News<'_>,
-    ) {
-        state.cooldowns.rejected(by, now.monotonic);
-        if !state.cooldowns.wait(by, now.monotonic).is_zero() {
-            return;
-        }
-        if state.suspect.replace(by).is_none() {
-            news.write(|| TokenChange::Rejected);
-        }
-        if claims.is_some() {
-            state.claims = claims;
-        }
-        self.settled.store(None);
     }
 
     pub(super) fn now(&self) -> Moment {

@@ -7,8 +7,7 @@ use tokio::time::Instant;
 use super::{
     cooldown::{Cooldowns, Source},
     entry::{Entry, Moment},
-    flight::Flight,
-    keep_fresh::Keeper,
+    flight::{Flight, Task},
     schedule::{Phase, ahead_backoff, remember},
     status::TokenStatus,
 };
@@ -23,10 +22,8 @@ pub(super) struct State {
     pub(super) current: Option<Arc<Entry>>,
     pub(super) flight: Option<Flight>,
     pub(super) failure: Option<Failure>,
-    /// Whose rejection of the current token is to be answered with another one.
-    pub(super) suspect: Option<Source>,
-    /// What the API wants to see in that other token.
-    pub(super) claims: Option<Claims>,
+    /// The rejection of the current token that is to be answered with another one.
+    pub(super) rejection: Option<Rejection>,
     pub(super) cooldowns: Cooldowns,
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,
@@ -35,7 +32,14 @@ pub(super) struct State {
     #[cfg(feature = "token-caches")]
     pub(super) used: Option<Instant>,
     /// Renews the token while nobody asks, if that is switched on and somebody has asked once.
-    pub(super) keeper: Option<Keeper>,
+    pub(super) keeper: Option<Task>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Rejection {
+    pub(super) by: Source,
+    /// What the API wants to see in the other token.
+    pub(super) claims: Option<Claims>,
 }
 
 /// The last fetch failed, and those before it too if `in_a_row` says so.
@@ -44,8 +48,8 @@ pub(super) struct Failure {
     error: TokenError,
     at: Instant,
     in_a_row: u32,
-    /// It was a refused token that could not be replaced.
-    of_suspect: bool,
+    /// It was a rejected token that could not be replaced.
+    of_rejection: bool,
     /// Until when the issuer is left alone while there is a token to use.
     ahead_until: Instant,
     /// Until when callers are answered with this failure.
@@ -61,13 +65,21 @@ impl Failure {
 
 /// What to do for a caller.
 pub(super) enum Step {
-    /// Use the token, and get another behind it if there is a reason.
-    Use(Arc<Entry>, Option<FetchReason>),
-    /// Use a token that was to be replaced by now, as no other can be had.
-    Keep(Arc<Entry>),
-    /// Get another token first. If that fails, use the fallback.
-    Wait(FetchReason, Option<Arc<Entry>>),
+    Use(Arc<Entry>, Need),
+    /// Get another token first. If that fails, use the one that there is, unless it has expired.
+    Wait(FetchReason),
     Fail(TokenError),
+}
+
+/// How much another token is needed beside one that is used.
+#[derive(Clone, Copy)]
+pub(super) enum Need {
+    /// Not yet, or somebody sees to it.
+    None,
+    /// Get it behind the caller.
+    Due(FetchReason),
+    /// No other can be had now.
+    Unmet,
 }
 
 impl State {
@@ -80,36 +92,48 @@ impl State {
         self.current.as_ref().is_some_and(|entry| entry.token.id() == token)
     }
 
+    /// This source has rejected the current token. Whether the next caller gets another, if it can be had.
+    pub(super) fn reject(&mut self, by: Source, claims: Option<Claims>, now: Moment) -> bool {
+        self.cooldowns.rejected(by, now.monotonic);
+        let allowed = self.cooldowns.wait(by, now.monotonic).is_zero();
+        if allowed {
+            let before = self.rejection.take().and_then(|before| before.claims);
+            self.rejection = Some(Rejection { by, claims: claims.or(before) });
+        }
+        allowed
+    }
+
     pub(super) fn step(&self, now: Moment) -> Step {
         let flying = self.is_flying();
         let failure = self.remembered(now.monotonic).filter(|_| !flying);
         let Some(entry) = self.current.clone() else {
-            return failure.map_or(Step::Wait(FetchReason::Empty, None), Step::Fail);
+            return failure.map_or(Step::Wait(FetchReason::Empty), Step::Fail);
         };
         let expires = match entry.phase(now) {
             Phase::Expired => {
-                return failure.map_or(Step::Wait(FetchReason::Expired, None), Step::Fail);
+                return failure.map_or(Step::Wait(FetchReason::Expired), Step::Fail);
             }
             phase => phase,
         };
         // While none of the fetches that refusals may force is left, the token is used on.
-        let suspect =
-            self.suspect.filter(|by| flying || self.cooldowns.wait(*by, now.monotonic).is_zero());
-        let (phase, reason) = match suspect {
+        let rejection = self.rejection.as_ref().filter(|rejection| {
+            flying || self.cooldowns.wait(rejection.by, now.monotonic).is_zero()
+        });
+        let (phase, reason) = match rejection {
             None if expires == Phase::Due => (expires, FetchReason::Ahead),
             None => (expires, FetchReason::Expired),
             // The issuer has just failed to replace it, so the next attempt holds nobody up.
-            Some(_) if self.failure.as_ref().is_some_and(|failure| failure.of_suspect) => {
+            Some(_) if self.failure.as_ref().is_some_and(|failure| failure.of_rejection) => {
                 (expires.max(Phase::Due), FetchReason::Rejected)
             }
             Some(_) => (Phase::Spent, FetchReason::Rejected),
         };
         match phase {
-            Phase::Fresh => Step::Use(entry, None),
-            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry, None),
-            Phase::Due => Step::Use(entry, Some(reason)),
-            Phase::Spent | Phase::Expired if failure.is_some() => Step::Keep(entry),
-            Phase::Spent | Phase::Expired => Step::Wait(reason, Some(entry)),
+            Phase::Fresh => Step::Use(entry, Need::None),
+            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry, Need::None),
+            Phase::Due => Step::Use(entry, Need::Due(reason)),
+            Phase::Spent | Phase::Expired if failure.is_some() => Step::Use(entry, Need::Unmet),
+            Phase::Spent | Phase::Expired => Step::Wait(reason),
         }
     }
 
@@ -120,14 +144,14 @@ impl State {
         let jitter = fastrand::f64();
         let ahead = ahead_backoff(error, in_a_row, remaining.unwrap_or(Duration::MAX), jitter);
         let remembered = remember(error, in_a_row, remaining);
-        let of_suspect = self.suspect.is_some();
+        let of_rejection = self.rejection.is_some();
         // Refusals may force few fetches, so none is spent while callers are answered with this.
-        let ahead = if of_suspect { ahead.max(remembered) } else { ahead };
+        let ahead = if of_rejection { ahead.max(remembered) } else { ahead };
         self.failure.replace(Failure {
             error: error.clone(),
             at: now.monotonic,
             in_a_row,
-            of_suspect,
+            of_rejection,
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
         })
@@ -137,13 +161,15 @@ impl State {
     /// left alone ahead of the expiry, none would, though there may be no token.
     pub(super) fn next_fetch(&self, now: Moment) -> Option<Instant> {
         if let Some(flight) = self.flight.as_ref().filter(|flight| !flight.is_lost()) {
-            return Some(flight.deadline());
+            return Some(flight.deadline);
         }
         let due_in = match &self.current {
             Some(entry) => entry.due_in(now),
             None => Some(Duration::ZERO),
         };
-        let allowed_in = self.suspect.map(|by| self.cooldowns.wait(by, now.monotonic));
+        let rejection = self.rejection.as_ref();
+        let allowed_in =
+            rejection.map(|rejection| self.cooldowns.wait(rejection.by, now.monotonic));
         let at = now.monotonic + due_in.into_iter().chain(allowed_in).min()?;
         let failure = self.failure.as_ref();
         Some(failure.map_or(at, |failure| at.max(failure.until).max(failure.ahead_until)))
@@ -153,7 +179,7 @@ impl State {
         let usable = self.usable(now);
         TokenStatus {
             expires_in: usable.map(|entry| entry.expires_in(now)),
-            is_rejected: usable.is_some() && self.suspect.is_some(),
+            is_rejected: usable.is_some() && self.rejection.is_some(),
             is_fetching: self.is_flying(),
             failure: self.failure.as_ref().map(|failure| {
                 (failure.error.clone(), now.monotonic.saturating_duration_since(failure.at))
@@ -174,7 +200,7 @@ impl State {
     /// Why a refused token was not replaced the last time, if that was tried and has failed.
     pub(super) fn not_replaced(&self, now: Instant, wait: Duration) -> Option<TokenError> {
         let failure = self.failure.as_ref();
-        let failure = failure.filter(|failure| failure.of_suspect || now < failure.until)?;
+        let failure = failure.filter(|failure| failure.of_rejection || now < failure.until)?;
         Some(failure.error.clone().retry_in(wait))
     }
 
