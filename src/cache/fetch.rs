@@ -9,7 +9,6 @@ use tokio::{
 
 use super::{
     changes::TokenChange,
-    cooldown::Source,
     entry::{Entry, Moment},
     flight::{Flight, Outcome, Task, caught},
     keep_fresh::keep_fresh,
@@ -100,11 +99,11 @@ impl Shared {
             let outcome = observed.run(caught(fetch)).await;
             let ended = observed.end(&outcome, started.elapsed());
             if let Some(cache) = cache.upgrade() {
-                cache.land(number, &outcome, began, by);
+                cache.land(number, &outcome);
             }
             (outcome, ended)
         });
-        state.flight = Some(Flight::launch(runtime, number, began.monotonic + limit, fetch));
+        state.flight = Some(Flight::launch(runtime, number, began, by, limit, fetch));
         self.keep_fresh(state, runtime);
     }
 
@@ -134,12 +133,12 @@ impl Shared {
         }
     }
 
-    fn land(&self, number: u64, outcome: &Outcome, began: Moment, by: Option<Source>) {
+    fn land(&self, number: u64, outcome: &Outcome) {
         let now = self.now();
         let mut news = self.feed.news();
         let mut state = self.lock();
         // A flight that was given up may still land. Another has taken its place.
-        let Some(landed) = state.flight.take_if(|flight| flight.number == number) else {
+        let Some(flight) = state.flight.take_if(|flight| flight.number == number) else {
             return;
         };
         let failure = match outcome {
@@ -148,7 +147,7 @@ impl Shared {
                     None => TokenChange::Fetched,
                     Some(_) => TokenChange::Renewed,
                 });
-                let entry = self.entry(&mut state, token, began, by, now);
+                let entry = self.entry(&mut state, token, &flight, now);
                 state.rejection = None;
                 state.current = Some(Arc::new(entry));
                 self.settled.store(None);
@@ -165,17 +164,10 @@ impl Shared {
             }
         };
         drop(state);
-        drop((landed, failure));
+        drop((flight, failure));
     }
 
-    fn entry(
-        &self,
-        state: &mut State,
-        token: &Token,
-        began: Moment,
-        by: Option<Source>,
-        now: Moment,
-    ) -> Entry {
+    fn entry(&self, state: &mut State, token: &Token, flight: &Flight, now: Moment) -> Entry {
         let lifetime = token.lifetime().unwrap_or(self.policy.default_lifetime);
         let mut windows = Windows::new(&self.policy, lifetime, fastrand::f64());
         let same = state.is_current(token.id());
@@ -185,13 +177,13 @@ impl Shared {
                 state.pause = Some(now.monotonic + SAME_TOKEN_PAUSE);
             }
         }
-        if let Some(by) = by {
+        if let Some(by) = flight.by {
             state.cooldowns.forced(by, token.id(), token.lifetime(), now.monotonic);
             if same {
                 state.cooldowns.rejected_again(by, token.id(), now.monotonic);
             }
         }
-        Entry::new(token.clone(), began, windows)
+        Entry::new(token.clone(), flight.began, windows)
     }
 
     /// Takes the token out, and has it revoked.

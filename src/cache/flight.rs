@@ -15,6 +15,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::{cooldown::Source, entry::Moment};
 use crate::{error::TokenError, observe::Ended, token::Token};
 
 /// How much longer than the fetch its waiters wait: its own timeout comes first, unless nobody drives its
@@ -27,6 +28,10 @@ pub(super) type Outcome = Result<Token, TokenError>;
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) number: u64,
+    /// What the age of its token is counted from.
+    pub(super) began: Moment,
+    /// Whose rejection asked for it.
+    pub(super) by: Option<Source>,
     landed: watch::Receiver<Option<(Outcome, Ended, Instant)>>,
     /// Until when its waiters wait.
     pub(super) deadline: Instant,
@@ -37,7 +42,9 @@ impl Flight {
     pub(super) fn launch(
         runtime: &Handle,
         number: u64,
-        timeout_at: Instant,
+        began: Moment,
+        by: Option<Source>,
+        limit: Duration,
         fetch: impl Future<Output = (Outcome, Ended)> + Send + 'static,
     ) -> Self {
         let (sender, landed) = watch::channel(None);
@@ -45,8 +52,8 @@ impl Flight {
             let (outcome, ended) = fetch.await;
             sender.send_replace(Some((outcome, ended, Instant::now())));
         });
-        let deadline = timeout_at + GRACE;
-        Self { number, landed, deadline, _task: Task(task.abort_handle()) }
+        let deadline = began.monotonic + limit + GRACE;
+        Self { number, began, by, landed, deadline, _task: Task(task.abort_handle()) }
     }
 
     /// The task was dropped with its runtime.
