@@ -70,10 +70,15 @@ impl Shared {
         if let Some(token) = self.settled.load().as_deref().and_then(Settled::token) {
             return Some(with(token));
         }
+        self.look().as_ref().map(with)
+    }
+
+    #[cold]
+    fn look(self: &Arc<Self>) -> Option<Token> {
         let now = self.now();
         let step = self.step(&mut self.lock(), now);
         match step {
-            Step::Use(entry, need) => Some(with(&self.hand_out(&entry, need, now))),
+            Step::Use(entry, need) => Some(self.hand_out(&entry, need, now)),
             Step::Wait(_) | Step::Fail(_) => None,
         }
     }
