@@ -14,7 +14,7 @@ use super::{
     changes::{TokenChange, TokenChanges},
     fetch::PendingOutcome,
     shared::Shared,
-    state::{Need, Step},
+    state::{Step, Successor},
 };
 use crate::observe;
 
@@ -76,7 +76,7 @@ impl Shared {
         // The token was revoked meanwhile, and nothing is renewed until somebody asks.
         state.keeper.as_ref()?;
         match state.step(now) {
-            Step::Use(_, Need::Due(reason)) | Step::Wait(reason) => {
+            Step::Use(_, Successor::Due(reason)) | Step::Wait(reason) => {
                 Some(self.join(&mut state, &Handle::current(), reason, now))
             }
             Step::Use(..) | Step::Fail(_) => None,

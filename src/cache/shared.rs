@@ -18,7 +18,7 @@ use super::{
     fetch::PendingOutcome,
     replace_error::ReplaceError,
     schedule::Policy,
-    state::{Need, State, Step},
+    state::{State, Step, Successor},
     status::TokenStatus,
 };
 #[cfg(feature = "token-caches")]
@@ -78,7 +78,7 @@ impl Shared {
         let now = self.now();
         let step = self.step(&mut self.lock(), now);
         match step {
-            Step::Use(entry, need) => Some(self.hand_out(&entry, need, now)),
+            Step::Use(entry, successor) => Some(self.hand_out(&entry, successor, now)),
             Step::Wait(_) | Step::Fail(_) => None,
         }
     }
@@ -88,9 +88,9 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         match self.step(&mut state, now) {
-            Step::Use(entry, need) => {
+            Step::Use(entry, successor) => {
                 drop(state);
-                Ok(Lookup::Use(self.hand_out(&entry, need, now)))
+                Ok(Lookup::Use(self.hand_out(&entry, successor, now)))
             }
             Step::Wait(reason) => {
                 Ok(Lookup::Wait(self.join(&mut state, &self.runtime()?, reason, now)))
@@ -111,8 +111,8 @@ impl Shared {
             self.keep_fresh(state, runtime);
         }
         match (&step, &runtime) {
-            (Step::Use(entry, Need::None), _) => self.publish(entry, now),
-            (Step::Use(entry, Need::Due(reason)), Some(runtime)) => {
+            (Step::Use(entry, Successor::Unneeded), _) => self.publish(entry, now),
+            (Step::Use(entry, Successor::Due(reason)), Some(runtime)) => {
                 self.launch(state, runtime, *reason, now);
                 self.publish(entry, now);
             }
@@ -125,9 +125,9 @@ impl Shared {
         self.settled.store(Some(Arc::new(entry.settle(now))));
     }
 
-    fn hand_out(&self, entry: &Entry, need: Need, now: Moment) -> Token {
+    fn hand_out(&self, entry: &Entry, successor: Successor, now: Moment) -> Token {
         observe::expires_in(&self.name, entry.remaining(now));
-        if let Need::Unmet = need {
+        if let Successor::Missing = successor {
             observe::kept(&self.name);
         }
         entry.token.clone()

@@ -23,7 +23,7 @@ pub(super) struct State {
     pub(super) flight: Option<Flight>,
     pub(super) failure: Option<Failure>,
     /// The rejection of the current token that is to be answered with another one.
-    pub(super) rejection: Option<Rejection>,
+    pub(super) rejection: Option<CurrentRejection>,
     pub(super) cooldowns: Cooldowns,
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,
@@ -36,7 +36,7 @@ pub(super) struct State {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Rejection {
+pub(super) struct CurrentRejection {
     pub(super) by: Source,
     /// What the API wants to see in the other token.
     pub(super) claims: Option<Claims>,
@@ -65,7 +65,7 @@ impl Failure {
 
 /// What to do for a caller.
 pub(super) enum Step {
-    Use(Arc<Entry>, Need),
+    Use(Arc<Entry>, Successor),
     /// Get another token first. If that fails, use the one that there is, unless it has expired.
     Wait(FetchReason),
     Fail(TokenError),
@@ -73,13 +73,13 @@ pub(super) enum Step {
 
 /// How much another token is needed beside one that is used.
 #[derive(Clone, Copy)]
-pub(super) enum Need {
+pub(super) enum Successor {
     /// Not yet, or somebody sees to it.
-    None,
+    Unneeded,
     /// Get it behind the caller.
     Due(FetchReason),
     /// No other can be had now.
-    Unmet,
+    Missing,
 }
 
 impl State {
@@ -98,7 +98,7 @@ impl State {
         let allowed = self.cooldowns.wait(by, now.monotonic).is_zero();
         if allowed {
             let before = self.rejection.take().and_then(|before| before.claims);
-            self.rejection = Some(Rejection { by, claims: claims.or(before) });
+            self.rejection = Some(CurrentRejection { by, claims: claims.or(before) });
         }
         allowed
     }
@@ -129,10 +129,14 @@ impl State {
             Some(_) => (Phase::Spent, FetchReason::Rejected),
         };
         match phase {
-            Phase::Fresh => Step::Use(entry, Need::None),
-            Phase::Due if flying || self.backs_off(now.monotonic) => Step::Use(entry, Need::None),
-            Phase::Due => Step::Use(entry, Need::Due(reason)),
-            Phase::Spent | Phase::Expired if failure.is_some() => Step::Use(entry, Need::Unmet),
+            Phase::Fresh => Step::Use(entry, Successor::Unneeded),
+            Phase::Due if flying || self.backs_off(now.monotonic) => {
+                Step::Use(entry, Successor::Unneeded)
+            }
+            Phase::Due => Step::Use(entry, Successor::Due(reason)),
+            Phase::Spent | Phase::Expired if failure.is_some() => {
+                Step::Use(entry, Successor::Missing)
+            }
             Phase::Spent | Phase::Expired => Step::Wait(reason),
         }
     }
