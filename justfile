@@ -20,7 +20,7 @@ lint:
 doc:
     .ci/run doc
 
-# Each set of features compiles.
+# Each pair of features compiles.
 features:
     .ci/run features crates
 
@@ -48,9 +48,9 @@ clients:
 soak *args:
     cargo run --locked --release --all-features --example soak -- {{ args }}
 
-# Writes the snapshot of the public API anew.
+# Writes the snapshot of the public API anew, and shows what has changed.
 api:
-    .ci/run api_update
+    .ci/run api
 
 # Writes the compiler's messages in `tests/ui` anew.
 ui:
