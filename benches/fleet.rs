@@ -6,6 +6,8 @@
 
 #[path = "picture/canvas.rs"]
 mod canvas;
+#[path = "../tests/it/shared/faulty_store.rs"]
+mod faulty_store;
 #[path = "fleet/picture.rs"]
 mod picture;
 #[path = "fleet/simulation.rs"]

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "it uses a part of what tests have in common")]
 
+#[path = "it/shared/faulty_store.rs"]
+mod faulty_store;
 #[path = "it/support.rs"]
 mod support;
 
@@ -21,16 +23,14 @@ use metrics::{
 };
 use tokio::time::advance;
 use tower::Layer;
-use tower_bearer::{
-    BearerAuthLayer, Shared, StoreEntry, TokenCache, TokenStore,
-    testing::{MemoryStore, StoreFault},
-};
+use tower_bearer::{BearerAuthLayer, Shared, StoreEntry, TokenCache, TokenStore};
 use tracing::Level;
 use tracing_subscriber::{
     fmt::{MakeWriter, format::FmtSpan},
     layer::{self, SubscriberExt},
 };
 
+use faulty_store::{FaultyStore, StoreFault};
 use support::*;
 
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -280,7 +280,7 @@ async fn operations_of_a_store_ignored_entries_and_origins_of_tokens_are_counted
     let _alone = ALONE.lock().await;
     let metrics = Metrics::default();
     let _guard = metrics::set_default_local_recorder(&metrics);
-    let (issuer, store) = (Issuer::of(seconds(300)).latency(seconds(2)), MemoryStore::new());
+    let (issuer, store) = (Issuer::of(seconds(300)).latency(seconds(2)), FaultyStore::default());
     let replica = || {
         let shared = Shared::new(issuer.clone(), store.clone()).name("orders");
         TokenCache::builder().name("orders").build(shared)
@@ -327,7 +327,7 @@ async fn operations_of_a_store_ignored_entries_and_origins_of_tokens_are_counted
 async fn a_store_that_fails_is_warned_of_once_a_minute() {
     let _alone = ALONE.lock().await;
     let (log, _guard) = Log::start();
-    let (issuer, store) = (Issuer::of(seconds(20)), MemoryStore::new());
+    let (issuer, store) = (Issuer::of(seconds(20)), FaultyStore::default());
     store.fault(StoreFault::Error);
     let shared = Shared::new(issuer.clone(), store.clone()).name("orders");
     let cache = TokenCache::builder().name("orders").build(shared);

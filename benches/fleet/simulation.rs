@@ -12,10 +12,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tower_bearer::{
-    FetchContext, Shared, Token, TokenCache, TokenError, TokenFetcher,
-    testing::{MemoryStore, StoreFault},
-};
+use tower_bearer::{FetchContext, Shared, Token, TokenCache, TokenError, TokenFetcher};
+
+use super::faulty_store::{FaultyStore, StoreFault};
 
 const ISSUER_LATENCY: Duration = Duration::from_millis(100);
 const STORE_LATENCY: Duration = Duration::from_millis(1);
@@ -206,7 +205,7 @@ async fn replica(world: Arc<World>, n: usize) {
 struct World {
     plan: Plan,
     began: Instant,
-    store: MemoryStore,
+    store: FaultyStore,
     tally: Mutex<Tally>,
 }
 
@@ -228,7 +227,7 @@ impl Tally {
 
 impl World {
     fn new(plan: Plan) -> Arc<Self> {
-        let store = MemoryStore::new();
+        let store = FaultyStore::default();
         store.latency(STORE_LATENCY);
         Arc::new(Self { plan, began: Instant::now(), store, tally: Mutex::default() })
     }

@@ -58,7 +58,7 @@ mod received;
 mod tokens;
 
 #[cfg(feature = "shared")]
-pub use self::memory_store::{MemoryStore, StoreFault};
+pub use self::memory_store::MemoryStore;
 pub use self::{
     answer::Answer, authorization_server::AuthorizationServer, protected_api::ProtectedApi,
     received::Received,

@@ -16,6 +16,7 @@ use tower_bearer::{
 };
 
 use super::{Read, assert_unique, token_of};
+use crate::shared::faulty_store::FaultyStore;
 use crate::support::*;
 
 /// An API that wants bound tokens, at any number of hosts.
@@ -402,7 +403,7 @@ async fn the_first_request_waits_for_the_token_and_has_a_proof_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_bound_token_is_not_shared_with_processes_that_lack_its_key() {
     let api = Api::new();
-    let (key, store) = (api.key.clone(), MemoryStore::new());
+    let (key, store) = (api.key.clone(), FaultyStore::default());
     let fetcher = fetch_fn(move |_| {
         let token = Token::dpop("abc", &key);
         async move { token.map(|token| token.expires_in(seconds(3600))) }

@@ -11,11 +11,10 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tower_bearer::{
-    BoxError, FetchContext, Shared, StoreEntry, Token, TokenCache, TokenError, TokenStore,
-    fetch_fn,
-    testing::{MemoryStore, StoreFault},
+    BoxError, FetchContext, Shared, StoreEntry, Token, TokenCache, TokenError, TokenStore, fetch_fn,
 };
 
+use super::faulty_store::{FaultyStore, StoreFault};
 use super::support::{Fleet, all};
 use crate::support::{Issuer, Trouble, seconds};
 
@@ -204,7 +203,7 @@ async fn nobody_waits_for_another_until_its_own_fetch_would_be_too_late() {
 /// The way of one replica to the store, which can be cut.
 #[derive(Clone)]
 struct Link {
-    store: MemoryStore,
+    store: FaultyStore,
     is_cut: Arc<AtomicBool>,
 }
 
@@ -470,7 +469,7 @@ async fn a_token_without_lifetime_is_not_shared() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_too_large_to_share_is_used_by_each_replica() {
     let fetches = Arc::new(AtomicUsize::new(0));
-    let store = MemoryStore::new();
+    let store = FaultyStore::default();
     for n in 1..=2 {
         let fetches = fetches.clone();
         let fetcher = fetch_fn(move |_: FetchContext| {
@@ -489,7 +488,7 @@ async fn a_token_that_is_too_large_to_share_is_used_by_each_replica() {
 
 #[tokio::test(start_paused = true)]
 async fn scope_and_prefix_arrive_with_the_token() {
-    let store = MemoryStore::new();
+    let store = FaultyStore::default();
     let fetches = Arc::new(AtomicUsize::new(0));
     let replica = || {
         let fetches = fetches.clone();

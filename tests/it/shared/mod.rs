@@ -2,6 +2,7 @@
 
 mod contract;
 mod faults;
+pub mod faulty_store;
 #[cfg(unix)]
 mod file;
 mod fleet;

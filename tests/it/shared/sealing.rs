@@ -4,11 +4,9 @@ use std::{convert::Infallible, fs};
 
 use base64::{Engine, prelude::*};
 use bytes::Bytes;
-use tower_bearer::{
-    Secret, Shared, TokenCache, TokenError,
-    testing::{MemoryStore, StoreFault},
-};
+use tower_bearer::{Secret, Shared, TokenCache, TokenError, testing::MemoryStore};
 
+use super::faulty_store::{FaultyStore, StoreFault};
 use super::support::Fleet;
 use crate::support::{Issuer, seconds};
 
@@ -16,7 +14,7 @@ const OLD: [u8; 32] = [1; 32];
 const NEW: [u8; 32] = [0xfb; 32];
 
 fn fleet() -> Fleet {
-    Fleet::over(Issuer::of(seconds(300)), MemoryStore::new().public())
+    Fleet::over(Issuer::of(seconds(300)), FaultyStore::over(MemoryStore::new().public()))
 }
 
 fn text(key: [u8; 32]) -> Secret {
@@ -31,7 +29,7 @@ async fn token(cache: &TokenCache) -> String {
     cache.token().await.unwrap().expose().to_owned()
 }
 
-async fn error(shared: Shared<Issuer, MemoryStore>) -> TokenError {
+async fn error(shared: Shared<Issuer, FaultyStore>) -> TokenError {
     TokenCache::new(shared).token().await.unwrap_err()
 }
 

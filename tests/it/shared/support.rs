@@ -1,11 +1,12 @@
 //! A fleet of caches that share a store, and one issuer.
 
 use tokio::time::Instant;
-use tower_bearer::{Shared, TokenCache, TokenStore, testing::MemoryStore};
+use tower_bearer::{Shared, TokenCache, TokenStore};
 
+use super::faulty_store::FaultyStore;
 use crate::support::Issuer;
 
-pub struct Fleet<S = MemoryStore> {
+pub struct Fleet<S = FaultyStore> {
     pub issuer: Issuer,
     pub store: S,
     pub began: Instant,
@@ -13,7 +14,7 @@ pub struct Fleet<S = MemoryStore> {
 
 impl Fleet {
     pub fn of(issuer: Issuer) -> Self {
-        Self::over(issuer, MemoryStore::new())
+        Self::over(issuer, FaultyStore::default())
     }
 }
 
