@@ -35,19 +35,6 @@ async fn asking_for_the_status_never_fetches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_says_how_long_the_token_is_still_good() {
-    let cache = TokenCache::new(Issuer::of(seconds(300)).latency(seconds(2)));
-    assert_eq!(cache.status().expires_in(), None);
-    cache.token().await.unwrap();
-    assert_eq!(cache.status().expires_in(), Some(seconds(298)));
-    advance(seconds(297)).await;
-    assert_eq!(cache.status().expires_in(), Some(seconds(1)));
-    advance(seconds(1)).await;
-    assert_eq!(cache.status().expires_in(), None);
-    assert!(!cache.status().has_token());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_token_that_does_not_expire_is_good_for_the_longest_time_there_is() {
     let cache = TokenCache::builder().default_lifetime(Duration::MAX).build(Issuer::default());
     cache.token().await.unwrap();
@@ -85,45 +72,6 @@ async fn the_status_shows_the_last_failure_and_how_long_ago_it_was() {
     let status = cache.status();
     assert!(status.last_failure().unwrap().is_transient());
     assert_eq!(status.failed_ago(), Some(seconds(0)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fetch_that_succeeds_clears_the_last_failure() {
-    let issuer = Issuer::of(seconds(300));
-    issuer.trouble(Trouble::Down);
-    let cache = TokenCache::new(issuer.clone());
-    cache.token().await.unwrap_err();
-    issuer.trouble(None);
-    advance(seconds(2)).await;
-    cache.token().await.unwrap();
-    let status = cache.status();
-    assert!(status.has_token() && status.last_failure().is_none(), "{status:?}");
-    assert_eq!(status.failed_ago(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_renewal_leaves_the_token_and_is_shown() {
-    let issuer = Issuer::of(seconds(300));
-    let cache = TokenCache::new(issuer.clone());
-    cache.token().await.unwrap();
-    issuer.trouble(Trouble::Down);
-    advance(seconds(275)).await;
-    cache.token().await.unwrap();
-    let status = cache.status();
-    assert!(status.has_token() && status.last_failure().is_some(), "{status:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_status_says_whether_a_fetch_is_under_way() {
-    let cache = TokenCache::new(Issuer::of(seconds(300)).latency(seconds(2)));
-    let caller = tokio::spawn({
-        let cache = cache.clone();
-        async move { cache.token().await.map(drop) }
-    });
-    settle().await;
-    assert!(cache.status().is_fetching());
-    caller.await.unwrap().unwrap();
-    assert!(!cache.status().is_fetching());
 }
 
 #[tokio::test(start_paused = true)]

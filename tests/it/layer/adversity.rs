@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{Request, StatusCode};
+use http::Request;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, limit::ConcurrencyLimit, service_fn};
 use tower_bearer::{BearerAuthLayer, Token, TokenCache, TokenError, fetch_fn};
@@ -170,22 +170,6 @@ async fn a_rejection_after_an_old_failure_still_makes_the_next_caller_wait_for_a
     let refused = cache.peek().unwrap();
     cache.reject(&refused);
     assert_ne!(cache.token().await.unwrap().expose(), refused.expose());
-}
-
-#[tokio::test(start_paused = true)]
-async fn revocations_every_ten_seconds_cost_a_client_without_replays_one_request_each() {
-    let issuer = Issuer::of(seconds(36_000));
-    let mut client = BearerAuthLayer::new(issuer.clone()).no_replay().layer(Api::of(&issuer));
-    for period in 0..10 {
-        let mut failed = 0;
-        for _ in 0..100 {
-            let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
-            failed += usize::from(response.status() != StatusCode::OK);
-            advance(ms(100)).await;
-        }
-        assert!(failed <= 1, "period {period}: {failed} failed");
-        issuer.revoke_all();
-    }
 }
 
 /// Many callers start at the same moment on threads of their own, again and again.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header::AUTHORIZATION};
-use tokio::time::{Instant, advance};
+use tokio::time::Instant;
 use tower::{Layer, ServiceExt, buffer::Buffer};
 use tower_bearer::{
     BearerAuthLayer, BoxError, FetchReason, NotReplayed, Token, TokenCache, fetch_fn, rejection,
@@ -75,19 +75,6 @@ async fn the_second_attempt_is_identical_but_for_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_answer_is_the_callers_whatever_it_is() {
-    for second in [401, 403, 500, 204] {
-        let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
-        let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(inner);
-        let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
-            handle.next_request().await.unwrap().1.send_response(answer(401));
-            handle.next_request().await.unwrap().1.send_response(answer(second));
-        });
-        assert_eq!(response.unwrap().status(), second);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_error_of_the_second_attempt_is_the_callers() {
     let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
     let mut client = BearerAuthLayer::new(Issuer::of(seconds(300))).layer(inner);
@@ -96,29 +83,6 @@ async fn an_error_of_the_second_attempt_is_the_callers() {
         handle.next_request().await.unwrap().1.send_error("connection lost");
     });
     assert_eq!(response.unwrap_err().to_string(), "connection lost");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_is_never_sent_three_times() {
-    let issuer = Issuer::of(seconds(300));
-    let api = Api::of(&issuer).rejecting_everything();
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 401);
-    assert_eq!(api.seen(), ["t1", "t2"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn forbidden_goes_to_the_caller() {
-    let issuer = Issuer::of(seconds(300));
-    let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(inner);
-    let (response, ()) = tokio::join!(send(&mut client, get(URI)), async {
-        handle.next_request().await.unwrap().1.send_response(answer(403));
-    });
-    let response = response.unwrap();
-    assert_eq!(response.status(), 403);
-    assert!(why(&response).is_none());
-    assert_eq!(issuer.fetches(), 1);
 }
 
 #[test]
@@ -192,69 +156,6 @@ async fn users_can_say_what_a_rejection_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_late_refusals_costs_one_fetch_and_evicts_nothing_newer() {
-    let issuer = Issuer::of(seconds(300)).latency(seconds(1));
-    let api = Api::of(&issuer).latency(seconds(2));
-    let client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    send(&mut client.clone(), get(URI)).await.unwrap();
-    issuer.revoke("t1");
-    let callers: Vec<_> = (0..100)
-        .map(|n| {
-            let mut client = client.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(std::time::Duration::from_millis(n * 20)).await;
-                send(&mut client, get(URI)).await.unwrap().status()
-            })
-        })
-        .collect();
-    for caller in callers {
-        assert_eq!(caller.await.unwrap(), 200);
-    }
-    assert_eq!(issuer.fetches(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_rejection_of_an_old_token_is_ignored() {
-    let issuer = Issuer::of(seconds(300));
-    let cache = TokenCache::new(issuer.clone());
-    let old = cache.token().await.unwrap();
-    advance(seconds(300)).await;
-    assert_eq!(cache.token().await.unwrap().expose(), "t2");
-    for _ in 0..10 {
-        cache.reject(&old);
-        assert_eq!(cache.token().await.unwrap().expose(), "t2");
-    }
-    assert_eq!(issuer.fetches(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fetch_that_is_under_way_when_the_token_is_refused_is_its_replacement() {
-    let issuer = Issuer::of(seconds(3600)).latency(seconds(3));
-    let api = Api::of(&issuer);
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    send(&mut client, get(URI)).await.unwrap();
-    advance(seconds(3500)).await;
-    send(&mut client, get(URI)).await.unwrap();
-    issuer.revoke("t1");
-    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
-    assert_eq!(issuer.lock().reasons, [FetchReason::Empty, FetchReason::Ahead]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_replay_the_refusal_is_returned_and_the_next_request_has_a_new_token() {
-    let issuer = Issuer::of(seconds(300));
-    let api = Api::of(&issuer);
-    let mut client = BearerAuthLayer::new(issuer.clone()).no_replay().layer(api.clone());
-    send(&mut client, get(URI)).await.unwrap();
-    issuer.revoke("t1");
-    let response = send(&mut client, get(URI)).await.unwrap();
-    assert_eq!(response.status(), 401);
-    assert!(matches!(why(&response), Some(NotReplayed::Body)));
-    assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
-    assert_eq!(api.seen(), ["t1", "t1", "t2"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_original_refusal_is_returned_intact_when_the_new_fetch_fails() {
     let issuer = Issuer::of(seconds(300));
     let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
@@ -273,95 +174,6 @@ async fn the_original_refusal_is_returned_intact_when_the_new_fetch_fails() {
     assert!(matches!(why(&response), Some(NotReplayed::NoToken(error)) if error.is_transient()));
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     assert_eq!(&*body, b"original");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_original_refusal_is_returned_when_the_issuer_repeats_its_token() {
-    let issuer = Issuer::of(seconds(300));
-    issuer.lock().same_token = true;
-    let api = Api::of(&issuer).rejecting_everything();
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    let response = send(&mut client, get(URI)).await.unwrap();
-    assert!(matches!(why(&response), Some(NotReplayed::SameToken)));
-    assert_eq!(api.seen(), ["t1"]);
-    let response = send(&mut client, get(URI)).await.unwrap();
-    assert!(matches!(why(&response), Some(NotReplayed::Cooldown)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_api_that_refuses_everything_costs_the_issuer_a_handful_of_fetches() {
-    let issuer = Issuer::of(seconds(3600));
-    let api = Api::of(&issuer).rejecting_everything();
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    for _ in 0..1000 {
-        assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 401);
-        advance(std::time::Duration::from_millis(10)).await;
-    }
-    assert!(issuer.fetches() <= 6, "{} fetches in 10 s", issuer.fetches());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_api_that_refuses_everything_does_not_take_down_another() {
-    let issuer = Issuer::of(seconds(3600));
-    let tokens = TokenCache::new(issuer.clone());
-    let mut bad =
-        BearerAuthLayer::new(tokens.clone()).layer(Api::of(&issuer).rejecting_everything());
-    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
-    for n in 0..100 {
-        if n == 50 {
-            issuer.trouble(Trouble::Down);
-        }
-        send(&mut bad, get("https://bad.example.com/")).await.unwrap();
-        let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
-        assert_eq!(response.status(), 200, "request {n}");
-        advance(std::time::Duration::from_millis(500)).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_revocation_heals_at_once_even_while_another_api_is_cooling_down() {
-    let issuer = Issuer::of(seconds(3600));
-    let tokens = TokenCache::new(issuer.clone());
-    let mut bad =
-        BearerAuthLayer::new(tokens.clone()).layer(Api::of(&issuer).rejecting_everything());
-    let mut good = BearerAuthLayer::new(tokens).layer(Api::of(&issuer));
-    for _ in 0..60 {
-        send(&mut bad, get("https://bad.example.com/")).await.unwrap();
-        advance(seconds(1)).await;
-    }
-    for _ in 0..3 {
-        issuer.revoke_all();
-        let response = send(&mut good, get("https://good.example.com/")).await.unwrap();
-        assert_eq!(response.status(), 200);
-        advance(seconds(5)).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_revocations_within_a_minute_heal_at_once() {
-    let issuer = Issuer::of(seconds(3600));
-    let api = Api::of(&issuer);
-    let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
-    for _ in 0..5 {
-        assert_eq!(send(&mut client, get(URI)).await.unwrap().status(), 200);
-        issuer.revoke_all();
-    }
-    assert_eq!(issuer.fetches(), 5);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_token_stays_for_others_when_no_other_can_be_had() {
-    let issuer = Issuer::of(seconds(300));
-    let cache = TokenCache::new(issuer.clone());
-    let token = cache.token().await.unwrap();
-    issuer.trouble(Trouble::Down);
-    cache.reject(&token);
-    assert_eq!(cache.token().await.unwrap().expose(), "t1");
-    issuer.trouble(None);
-    advance(seconds(6)).await;
-    cache.token().await.unwrap();
-    advance(seconds(1)).await;
-    assert_eq!(cache.token().await.unwrap().expose(), "t2");
 }
 
 #[tokio::test(start_paused = true)]
