@@ -2,24 +2,23 @@
 
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
+    future::ready,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::Request;
 use tokio::{
     task::JoinSet,
     time::{Instant, advance, sleep},
 };
 use tower::{Layer, Service, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, FetchContext, FetchReason, NotReplayed, Token, TokenCache, TokenError,
-    TokenFetcher, fetch_fn,
+    BearerAuthLayer, FetchContext, FetchReason, NotReplayed, Token, TokenCache, TokenFetcher,
+    fetch_fn,
 };
 
 use crate::support::*;
@@ -81,43 +80,10 @@ fn counted(issuer: &Issuer) -> (TokenCache, Forced) {
     (cache, forced)
 }
 
-/// An issuer that ends the old token when it issues a new one.
-#[derive(Clone, Default)]
-struct OneTokenIssuer(Arc<AtomicUsize>);
-
-impl TokenFetcher for OneTokenIssuer {
-    type Error = TokenError;
-
-    async fn fetch(&self, _: FetchContext) -> Result<Token, TokenError> {
-        sleep(ms(20)).await;
-        let newest = self.0.fetch_add(1, Relaxed) + 1;
-        Ok(Token::bearer(&format!("t{newest}"))?.expires_in(seconds(7200)))
-    }
-}
-
-/// Accepts the newest token of its issuer.
-#[derive(Clone)]
-struct NewestOnly(OneTokenIssuer);
-
-impl Service<Request<Body>> for NewestOnly {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let newest = format!("Bearer t{}", self.0.0.load(Relaxed));
-        let good = request.headers()["authorization"] == newest.as_str();
-        ready(Ok(answer(if good { 200 } else { 401 })))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn two_processes_that_end_each_others_token_force_no_more_than_the_lid_each() {
-    let issuer = OneTokenIssuer::default();
+    let issuer = Issuer::of(seconds(7200)).latency(ms(20));
+    issuer.lock().one_token = true;
     let mut tasks = JoinSet::new();
     let processes: Vec<_> = (0..2)
         .map(|process| {
@@ -125,7 +91,7 @@ async fn two_processes_that_end_each_others_token_force_no_more_than_the_lid_eac
             let tokens =
                 TokenCache::new(Counted { fetcher: issuer.clone(), forced: forced.clone() });
             for task in 0..8 {
-                let api = NewestOnly(issuer.clone());
+                let api = Api::of(&issuer);
                 let mut client = BearerAuthLayer::new(tokens.clone()).layer(api);
                 tasks.spawn(async move {
                     sleep(ms(3 * task + process)).await;
