@@ -144,7 +144,7 @@ fn a_buffered_body_allocates_the_list_of_its_frames() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn the_future_is_136_bytes_smaller_than_the_request_that_it_keeps_and_the_future_inside() {
+fn the_future_is_136_bytes_less_than_the_request_and_the_inner() {
     type Inner = Ready<Result<Response<Body>, BoxError>>;
     let future = size_of::<ResponseFuture<Bare, Body, Inner, Body>>();
     let inside = size_of::<Request<Body>>() + size_of::<Inner>();
@@ -196,7 +196,7 @@ fn a_hundred_thousand_keys_take_the_memory_of_a_thousand_tokens() {
 }
 
 #[test]
-fn a_hundred_thousand_keys_whose_fetches_fail_take_bounded_memory() {
+fn a_hundred_thousand_failing_keys_take_bounded_memory() {
     let (fetches, got, bytes) =
         a_token_for_each_key(|key| Err(TokenError::refused(format!("{key} is not known"))));
     assert_eq!((fetches, got), (KEYS, 0));

@@ -259,7 +259,7 @@ async fn fetches_rejections_and_kept_tokens_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_remains_of_a_token_that_is_kept_fresh_is_measured_though_nobody_asks() {
+async fn the_rest_of_a_token_that_is_kept_fresh_is_measured() {
     let _alone = ALONE.lock().await;
     let metrics = Metrics::default();
     let _guard = metrics::set_default_local_recorder(&metrics);
@@ -276,7 +276,7 @@ async fn what_remains_of_a_token_that_is_kept_fresh_is_measured_though_nobody_as
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_of_a_store_ignored_entries_and_origins_of_tokens_are_counted() {
+async fn store_operations_ignored_entries_and_origins_are_counted() {
     let _alone = ALONE.lock().await;
     let metrics = Metrics::default();
     let _guard = metrics::set_default_local_recorder(&metrics);

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_has_failed_is_left_alone_for_five_seconds_and_up_to_half_more() {
+    fn a_failed_store_is_left_alone_for_5_to_7_5_seconds() {
         let now = Instant::now();
         for (draw, rest) in [(0.0, 5.0), (1.0, 7.5)] {
             let mut breaker = Breaker::default();

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_until_a_fifth_of_its_lifetime_or_five_minutes_remain() {
+    fn a_token_serves_until_a_fifth_of_it_or_five_minutes_remain() {
         let empty = context(FetchReason::Empty, None);
         assert_eq!(judge(&empty, "a", 201), Found::Fresh(()));
         assert_eq!(judge(&empty, "a", 200), Found::Due(()));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_to_be_renewed_is_not_found_again_and_neither_is_one_that_ends_before_it() {
+    fn a_renewal_accepts_only_a_token_that_lasts_longer() {
         for reason in [FetchReason::Ahead, FetchReason::Expired] {
             let context = context(reason, Some(("a", 300)));
             assert_eq!(judge(&context, "a", 900), Found::Nothing);

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_from_50_ms_to_a_second_and_no_further_than_the_end_of_patience() {
+    fn pauses_grow_from_50_ms_to_a_second_within_the_patience() {
         let (mut protocol, _) = Protocol::<u8, &str>::start(Duration::from_secs(5));
         let (mut elapsed, mut pauses) = (Duration::ZERO, Vec::new());
         loop {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_before_the_issuer_is_asked_is_not_asked_again() {
+    fn a_store_that_fails_before_the_fetch_is_not_asked_again() {
         let way = [NOTHING, Event::Locked(true), NOTHING];
         for fails in 0..way.len() {
             let before = way[..fails].iter().cloned();
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_after_the_issuer_has_answered_changes_nothing() {
+    fn a_store_that_fails_after_the_fetch_changes_nothing() {
         let way = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::Held)];
         let steps = at_once(way.iter().cloned().chain([Event::StoreFailed]));
         assert_eq!(steps[5], Step::End(End::Token(1, Origin::Issuer)));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_have_lost_the_lease_does_not_store_and_prefers_what_another_has_stored() {
+    fn a_holder_that_lost_its_lease_prefers_the_stored_token() {
         let before = [NOTHING, Event::Locked(true), NOTHING, asked(1, Lease::NotHeld)];
         let newer = before.iter().cloned().chain([Event::Loaded(Found::Fresh(2))]);
         let steps = at_once(newer);
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_waited_in_vain_and_gets_no_token_looks_for_that_of_the_holder() {
+    fn a_waiter_without_a_token_looks_for_that_of_the_holder() {
         let before = [NOTHING, Event::Locked(false), failed(Lease::NotHeld)];
         let with = |last| steps(before.iter().cloned().chain([last]).map(|event| (event, LATE)));
         let found = with(Event::Loaded(Found::Fresh(2)));

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_ends_the_older_ones_of_its_client_and_of_no_other() {
+    fn a_new_token_ends_the_older_ones_of_its_client_alone() {
         let mut tokens = Tokens { older: Older::End, ..Tokens::default() };
         let now = Instant::now();
         let mut issue = |client: &str| tokens.issue(Some(client.to_owned()), now).0;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_active_until_its_lifetime_ends_and_not_a_moment_longer() {
+    fn a_token_is_active_until_exactly_the_end_of_its_lifetime() {
         let mut tokens = Tokens { lifetime: Duration::from_millis(1500), ..Tokens::default() };
         let start = Instant::now();
         let (token, _) = tokens.issue(None, start);

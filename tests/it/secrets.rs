@@ -85,7 +85,7 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_error_shows_a_secret_even_if_the_client_puts_the_url_into_its_own() {
+async fn no_error_shows_a_secret_even_if_it_quotes_the_url() {
     let http = service_fn(async |request: http::Request<Body>| {
         Err::<http::Response<Body>, BoxError>(format!("cannot reach {}", request.uri()).into())
     });

@@ -94,7 +94,7 @@ impl Fleet {
 }
 
 #[tokio::test]
-async fn without_a_server_at_first_each_asks_the_issuer_until_it_is_there() {
+async fn without_a_server_at_first_each_asks_the_issuer() {
     let Some(mut server) = Server::start(&[]) else { return };
     server.kill();
     let fleet = Fleet::start(&server.url());
@@ -104,7 +104,7 @@ async fn without_a_server_at_first_each_asks_the_issuer_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn while_the_server_is_gone_each_asks_the_issuer_until_it_is_back() {
+async fn with_a_server_that_is_gone_each_asks_the_issuer() {
     let Some(mut server) = Server::start(&[]) else { return };
     let fleet = Fleet::start(&server.url());
     fleet.until_sharing().await;
@@ -115,7 +115,7 @@ async fn while_the_server_is_gone_each_asks_the_issuer_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn while_the_server_stands_still_each_asks_the_issuer_until_it_goes_on() {
+async fn with_a_server_that_stands_still_each_asks_the_issuer() {
     let Some(server) = Server::start(&[]) else { return };
     let fleet = Fleet::start(&server.url());
     fleet.until_sharing().await;
@@ -126,7 +126,7 @@ async fn while_the_server_stands_still_each_asks_the_issuer_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn while_the_server_is_slow_each_asks_the_issuer_until_it_is_fast() {
+async fn with_a_slow_server_each_asks_the_issuer() {
     let Some(server) = Server::start(&[]) else { return };
     let proxy = Proxy::start(server.socket()).await;
     proxy.delay(Duration::from_millis(400));
@@ -141,7 +141,7 @@ async fn while_the_server_is_slow_each_asks_the_issuer_until_it_is_fast() {
 }
 
 #[tokio::test]
-async fn while_the_server_is_read_only_each_asks_the_issuer_until_it_is_not() {
+async fn with_a_read_only_server_each_asks_the_issuer() {
     let Some(server) = Server::start(&[]) else { return };
     let fleet = Fleet::start(&server.url());
     fleet.until_sharing().await;
@@ -152,7 +152,7 @@ async fn while_the_server_is_read_only_each_asks_the_issuer_until_it_is_not() {
 }
 
 #[tokio::test]
-async fn while_the_server_has_no_memory_each_asks_the_issuer_until_it_has() {
+async fn with_a_server_out_of_memory_each_asks_the_issuer() {
     let Some(server) = Server::start(&["--maxmemory-policy", "noeviction"]) else { return };
     let fleet = Fleet::start(&server.url());
     fleet.until_sharing().await;
@@ -178,7 +178,7 @@ async fn while_the_server_evicts_all_the_time_requests_go_on() {
 }
 
 #[tokio::test]
-async fn while_the_password_is_wrong_each_asks_the_issuer_until_it_is_right() {
+async fn with_a_wrong_password_each_asks_the_issuer() {
     let Some(server) = Server::start(&[]) else { return };
     let () = server.command("ACL SETUSER orders on >old ~* +@all").await;
     let fleet = Fleet::start(&format!("{}?user=orders&pass=old", server.url()));

@@ -30,7 +30,7 @@ async fn redis_keeps_what_a_store_promises() {
 }
 
 #[tokio::test]
-async fn redis_keeps_what_a_store_promises_over_tcp_and_a_connection_that_was_given() {
+async fn redis_keeps_the_contract_over_tcp_and_a_given_connection() {
     let Some(server) = Server::start(&[]) else { return };
     let proxy = Proxy::start(server.socket()).await;
     let client = Client::open(format!("{}/3?protocol=resp3", proxy.url())).unwrap();
@@ -71,7 +71,7 @@ async fn a_user_with_the_documented_permissions_suffices() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_an_error_that_does_not_repeat_it_until_it_is_right() {
+async fn a_wrong_password_is_an_error_that_does_not_repeat_it() {
     for protocol in ["resp2", "resp3"] {
         let Some(server) = Server::start(&[]) else { return };
         let url = format!("{}?user=orders&pass={PASSWORD}&protocol={protocol}", server.url());
@@ -96,7 +96,7 @@ async fn a_server_that_wants_a_password_and_gets_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_with_too_many_clients_is_an_error_until_it_has_fewer() {
+async fn a_full_server_is_an_error_until_it_has_fewer_clients() {
     let Some(server) = Server::start(&[]) else { return };
     let mut admin = server.connection().await;
     let () = send(&mut admin, &format!("ACL SETUSER default >{PASSWORD}")).await;
@@ -122,7 +122,7 @@ async fn a_server_that_is_absent_at_first_is_used_when_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_is_an_error_and_is_used_again_when_it_is_back() {
+async fn a_killed_server_is_an_error_until_it_is_back() {
     let Some(mut server) = Server::start(&[]) else { return };
     let store = RedisStore::connect(server.url()).unwrap();
     assert!(store.lock("key", "a", LONG).await.unwrap());
@@ -155,7 +155,7 @@ async fn an_idle_connection_that_the_server_has_closed_is_no_error() {
 }
 
 #[tokio::test]
-async fn operations_on_a_server_that_stands_still_end_and_it_is_used_again_when_it_goes_on() {
+async fn operations_on_a_server_that_stands_still_end() {
     let Some(server) = Server::start(&[]) else { return };
     let store = RedisStore::connect(server.url()).unwrap();
     assert!(store.lock("key", "a", LONG).await.unwrap());
@@ -176,7 +176,7 @@ async fn operations_on_a_server_that_stands_still_end_and_it_is_used_again_when_
 }
 
 #[tokio::test]
-async fn a_connection_that_takes_longer_than_its_callers_is_used_by_later_ones() {
+async fn a_slow_connection_is_used_by_later_callers() {
     let Some(server) = Server::start(&[]) else { return };
     let proxy = Proxy::start(server.socket()).await;
     let store = RedisStore::connect(proxy.url()).unwrap();
@@ -205,7 +205,7 @@ async fn a_server_without_memory_is_an_error_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_replica_is_read_and_is_an_error_for_what_writes_until_it_is_promoted() {
+async fn a_replica_fails_writes_until_it_is_promoted() {
     let Some(server) = Server::start(&[]) else { return };
     let store = RedisStore::connect(server.url()).unwrap();
     put(&store, "key", "value").await;
@@ -297,7 +297,7 @@ async fn prefixes_separate_stores_and_begin_every_name() {
 }
 
 #[test]
-fn a_store_needs_no_runtime_to_be_made_and_outlives_the_one_it_was_used_on() {
+fn a_store_needs_no_runtime_to_be_made_and_outlives_its_first() {
     let Some(server) = Server::start(&[]) else { return };
     let store = RedisStore::connect(server.url()).unwrap();
     for _ in 0..2 {

@@ -87,7 +87,7 @@ fn one_source_does_not_hold_up_another() {
 }
 
 #[test]
-fn a_late_second_rejection_of_an_older_token_says_nothing_about_the_new_one() {
+fn a_late_rejection_of_an_older_token_says_nothing_of_the_new() {
     let now = Instant::now();
     let mut cooldowns = Cooldowns::default();
     cooldowns.fetched(BAD, token(1), HOUR, now);
@@ -121,7 +121,7 @@ fn two_revocations_a_second_apart_or_more_heal_at_once() {
 }
 
 #[test]
-fn a_source_that_rejects_nothing_for_as_long_as_its_wait_starts_anew() {
+fn a_source_without_rejections_for_its_wait_starts_anew() {
     for (rejected, quiet) in [(1, 5), (3, 5), (4, 8), (5, 16), (9, 256)] {
         let mut now = Instant::now();
         let mut cooldowns = Cooldowns::default();
@@ -151,7 +151,7 @@ fn a_second_attempt_that_takes_its_time_counts_too() {
 }
 
 #[test]
-fn all_sources_together_have_ten_at_once_and_one_more_every_six_seconds() {
+fn all_sources_share_ten_and_one_more_every_six_seconds() {
     let mut now = Instant::now();
     let mut cooldowns = Cooldowns::default();
     let all = |cooldowns: &mut Cooldowns, now| {
@@ -177,7 +177,7 @@ fn all_sources_together_have_ten_at_once_and_one_more_every_six_seconds() {
 }
 
 #[test]
-fn sources_are_bounded_and_the_one_that_rejected_least_lately_goes() {
+fn the_source_that_rejected_longest_ago_goes_first() {
     let mut now = Instant::now();
     let mut cooldowns = Cooldowns::default();
     for source in 1..=1000 {

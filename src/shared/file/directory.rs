@@ -150,7 +150,7 @@ mod tests {
 
     /// As a process has it that was forked while the directory was locked.
     #[test]
-    fn a_lock_that_is_given_back_is_free_though_somebody_has_its_file_open() {
+    fn a_released_lock_is_free_though_somebody_has_its_file_open() {
         let parent = tempfile::tempdir().unwrap();
         let open = || Directory::open(parent.path()).unwrap();
         let locked = open().try_lock().unwrap().unwrap();

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_unknown_where_a_clock_has_gone_back_and_restarts_cannot_be_told() {
+    fn time_is_unknown_if_a_clock_went_back_and_restarts_are_unseen() {
         let then = moment(None, 5 * HOUR, 100 * HOUR);
         assert_eq!(moment(None, HOUR, 102 * HOUR).since(&then), None);
         assert_eq!(moment(None, 6 * HOUR, 50 * HOUR).since(&then), None);

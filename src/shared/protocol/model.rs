@@ -499,11 +499,11 @@ fn check(fleet: Fleet) {
 }
 
 #[test]
-fn two_processes_keep_the_promises_whichever_three_things_go_wrong() {
+fn two_processes_keep_the_promises_under_any_three_faults() {
     check(Fleet::of(2, 1, 3));
 }
 
 #[test]
-fn three_processes_keep_the_promises_whichever_two_things_go_wrong() {
+fn three_processes_keep_the_promises_under_any_two_faults() {
     check(Fleet::of(3, 1, 2));
 }

@@ -148,7 +148,7 @@ async fn a_watch_outlives_its_token_and_is_opened_again_with_another() -> Result
 }
 
 #[tokio::test]
-async fn a_token_that_expires_under_a_watch_is_renewed_without_a_refusal() -> Result<(), BoxError> {
+async fn a_token_that_expires_under_a_watch_is_renewed_without_a_401() -> Result<(), BoxError> {
     let cluster = Cluster::start().await?;
     let gone = Arc::new(AtomicU64::new(0));
     let (clock, start) = (Arc::clone(&gone), SystemTime::now());

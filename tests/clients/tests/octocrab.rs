@@ -24,7 +24,7 @@ async fn github() -> Result<Api, BoxError> {
 }
 
 #[tokio::test]
-async fn a_request_without_a_body_is_sent_once_more_after_a_revocation() -> Result<(), BoxError> {
+async fn a_request_without_a_body_is_resent_after_a_revocation() -> Result<(), BoxError> {
     let api = github().await?;
     let github = client(api.url.parse()?, TokenCache::new(api.credentials()?));
 

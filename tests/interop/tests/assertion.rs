@@ -60,7 +60,7 @@ async fn a_secret_signs_for_the_client() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_for_the_token_endpoint_or_the_issuer_and_nobody_else() {
+async fn an_assertion_is_for_the_token_endpoint_or_the_issuer_alone() {
     register_keys("audience").await;
     for audience in [url("/token"), issuer().to_owned()] {
         let auth = ClientAuth::assertion(es256().audience(audience));

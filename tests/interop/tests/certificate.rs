@@ -103,7 +103,7 @@ impl Drop for OnDisk {
 
 /// RFC 8705 section 3. The API checks the confirmation `x5t#S256`.
 #[tokio::test]
-async fn a_token_is_bound_to_the_certificate_which_is_renewed_without_a_restart() {
+async fn a_bound_token_follows_the_certificate_without_a_restart() {
     let metadata = json!({
         "client_id": "bound to certificate",
         "token_endpoint_auth_method": "self_signed_tls_client_auth",

@@ -24,7 +24,7 @@ async fn an_unknown_client_is_a_refusal_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_scope_that_the_client_may_not_have_is_a_refusal_of_the_scope() {
+async fn a_scope_that_the_client_may_not_have_is_denied() {
     let metadata = json!({
         "client_id": "wrong scope", "client_secret": "s3cr3t", "scope": "orders:read",
     });

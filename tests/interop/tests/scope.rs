@@ -8,7 +8,7 @@ async fn the_token_has_the_scopes_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_scope_that_the_issuer_does_not_know_is_left_out_of_the_token() {
+async fn an_unknown_scope_is_left_out_of_the_token() {
     register_secret("unknown scope", "s3cr3t").await;
     let credentials = credentials("unknown scope", "s3cr3t").scope("orders:read orders:burn");
     assert_eq!(orders(credentials).await.unwrap()["scope"], "orders:read");

@@ -72,7 +72,7 @@ async fn a_secret_that_encoding_changes_is_refused_unencoded() {
 }
 
 #[tokio::test]
-async fn a_secret_that_encoding_does_not_change_gets_a_token_unencoded() {
+async fn a_secret_of_plain_characters_gets_a_token_unencoded() {
     register_secret("unencoded", "s3cr3t-._").await;
     let auth = ClientAuth::basic_unencoded("s3cr3t-._");
     assert!(orders(credentials("unencoded", auth)).await.is_ok());

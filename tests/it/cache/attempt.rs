@@ -53,7 +53,7 @@ async fn an_attempt_that_is_not_refused_is_the_only_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_is_refused_is_made_once_more_with_another_token() {
+async fn a_rejected_attempt_is_made_once_more_with_another_token() {
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
     for wanted in ["t1", "t2", "t3"] {
@@ -99,7 +99,7 @@ async fn two_attempts_are_all_and_the_second_outcome_is_the_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_somebody_has_renewed_meanwhile_is_used_without_a_fetch() {
+async fn a_token_that_was_renewed_meanwhile_is_used_without_a_fetch() {
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
     let tokens = RefCell::new(Vec::new());
@@ -166,7 +166,7 @@ async fn a_server_that_refuses_everything_costs_the_issuer_a_handful() {
 
 /// As long as each new token is accepted, none of the refusals is held against the next.
 #[tokio::test(start_paused = true)]
-async fn a_second_attempt_that_succeeds_lets_the_next_revocation_heal_at_once() {
+async fn after_a_good_second_attempt_a_revocation_heals_at_once() {
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
     log_in(&cache, &issuer).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_second_attempt_that_succeeds_lets_the_next_revocation_heal_at_once() 
 
 /// A connection that breaks says nothing about the token.
 #[tokio::test(start_paused = true)]
-async fn a_second_attempt_that_breaks_is_no_sign_that_the_new_token_helped() {
+async fn a_broken_second_attempt_does_not_count_as_accepted() {
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
     let mut outcomes = [Failure::Unauthorized, Failure::Broken, Failure::Unauthorized].into_iter();
@@ -194,7 +194,7 @@ async fn a_second_attempt_that_breaks_is_no_sign_that_the_new_token_helped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_gives_up_while_it_waits_leaves_the_fetch_to_the_next() {
+async fn a_caller_that_gives_up_leaves_the_fetch_to_the_next() {
     let issuer = Issuer::of(seconds(300));
     let cache = TokenCache::new(issuer.clone());
     log_in(&cache, &issuer).await.unwrap();

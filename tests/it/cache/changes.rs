@@ -148,7 +148,7 @@ async fn dropping_a_reader_that_waits_loses_no_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_misses_the_oldest_changes_and_no_error_is_kept_for_it() {
+async fn a_slow_reader_misses_the_oldest_changes_and_their_errors() {
     let held = Arc::new(());
     let kept = held.clone();
     let cache = TokenCache::new(fetch_fn(move |_| {
@@ -203,7 +203,7 @@ async fn changes_end_with_the_last_clone_when_all_are_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_are_unread_when_the_last_clone_goes_are_still_read() {
+async fn unread_changes_outlive_the_last_clone() {
     let cache = TokenCache::new(Issuer::of(seconds(300)));
     let mut changes = cache.changes();
     let token = cache.token().await.unwrap();
@@ -242,7 +242,7 @@ async fn the_waker_of_a_reader_may_use_the_cache() {
 
 /// Code of the fetcher's that runs when an error that nobody has read makes room for the next.
 #[tokio::test(start_paused = true)]
-async fn an_error_that_is_forgotten_may_use_the_cache_when_it_is_dropped() {
+async fn a_forgotten_error_may_use_the_cache_when_it_is_dropped() {
     #[derive(Debug)]
     struct Uses(Arc<std::sync::OnceLock<TokenCache>>);
     impl std::fmt::Display for Uses {

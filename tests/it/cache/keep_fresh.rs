@@ -48,7 +48,7 @@ async fn throughout(time: Duration, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_idle_at_night_has_a_good_token_in_the_morning() {
+async fn a_service_idle_at_night_has_a_good_token_in_the_morning() {
     let issuer = Issuer::of(seconds(3600)).latency(seconds(2));
     let cache = kept_fresh(&issuer);
     token(&cache).await;
@@ -80,7 +80,7 @@ async fn nothing_is_fetched_until_somebody_has_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_moment_of_the_renewal_is_drawn_from_the_window_for_each_token() {
+async fn each_token_draws_its_renewal_from_the_window() {
     let issuer = Issuer::of(seconds(1000));
     let cache = kept_fresh(&issuer);
     let mut changes = cache.changes();
@@ -115,7 +115,7 @@ async fn a_caller_and_the_renewal_share_one_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_survived_and_the_issuer_is_left_alone_longer_and_longer() {
+async fn in_an_outage_the_issuer_is_left_alone_longer_and_longer() {
     let issuer = Issuer::of(seconds(300));
     let cache = kept_fresh(&issuer);
     token(&cache).await;
@@ -133,7 +133,7 @@ async fn an_outage_is_survived_and_the_issuer_is_left_alone_longer_and_longer() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_down_at_the_start_is_asked_until_it_is_back() {
+async fn an_issuer_down_at_the_start_is_asked_until_it_is_back() {
     let issuer = Issuer::of(seconds(300));
     issuer.trouble(Trouble::Down);
     let cache = kept_fresh(&issuer);
@@ -146,7 +146,7 @@ async fn an_issuer_that_is_down_at_the_start_is_asked_until_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetcher_that_refuses_hangs_or_panics_does_not_end_the_renewal() {
+async fn a_fetcher_that_denies_hangs_or_panics_does_not_end_it() {
     for trouble in [Trouble::Refuses, Trouble::Hangs, Trouble::Panics] {
         let issuer = Issuer::of(seconds(300));
         let cache = kept_fresh(&issuer);
@@ -175,7 +175,7 @@ async fn what_the_issuer_asks_for_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_hands_out_the_same_token_is_asked_a_handful_of_times_for_each() {
+async fn an_issuer_that_repeats_its_token_is_asked_a_few_times_for_it() {
     let issuer = Issuer::of(seconds(300));
     issuer.lock().same_token = true;
     let cache = kept_fresh(&issuer);
@@ -197,7 +197,7 @@ async fn tokens_without_a_lifetime_are_asked_for_twice_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_however_short_they_live_are_asked_for_once_a_second_at_most() {
+async fn even_short_tokens_are_asked_for_once_a_second_at_most() {
     for lifetime in [1, 10, 100, 500, 900, 1100, 3000] {
         let issuer = Issuer::of(Duration::from_millis(lifetime));
         let cache = kept_fresh(&issuer);
@@ -218,7 +218,7 @@ async fn an_unknown_lifetime_is_renewed_as_the_default_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_expire_is_not_renewed_and_nothing_wakes_up() {
+async fn a_token_that_does_not_expire_wakes_nothing_up() {
     let looks = Arc::new(Mutex::new(0));
     let counted = looks.clone();
     let issuer = Issuer::of(Duration::MAX);
@@ -253,7 +253,7 @@ async fn a_rejected_token_is_replaced_though_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_refuses_every_token_forces_no_more_fetches_than_without_it() {
+async fn it_adds_no_fetches_to_those_of_an_api_that_rejects_all() {
     let issuer = Issuer::of(seconds(12 * 3600));
     let cache = kept_fresh(&issuer);
     for _ in 0..600 {
@@ -265,7 +265,7 @@ async fn an_api_that_refuses_every_token_forces_no_more_fetches_than_without_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_is_made_up_for_within_a_minute_after_the_machine_was_suspended() {
+async fn a_renewal_is_made_up_for_within_a_minute_of_a_suspension() {
     let start = (Instant::now(), SystemTime::now());
     let suspended = Arc::new(Mutex::new(Duration::ZERO));
     let read = suspended.clone();
@@ -304,7 +304,7 @@ async fn the_task_ends_with_the_last_clone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_clone_frees_the_fetcher_also_while_a_renewal_is_under_way() {
+async fn the_last_clone_frees_the_fetcher_during_a_renewal_too() {
     let issuer = Issuer::of(seconds(300));
     let held = Arc::new(());
     let fetcher = {
@@ -360,7 +360,7 @@ async fn token_of_many(cache: &TokenCache) {
 }
 
 #[test]
-fn the_next_token_on_another_runtime_starts_it_again_after_its_own_was_shut_down() {
+fn a_token_on_another_runtime_restarts_it_after_a_shutdown() {
     let issuer = Issuer::of(seconds(300));
     let cache = kept_fresh(&issuer);
     runtime().block_on(async {
@@ -377,7 +377,7 @@ fn the_next_token_on_another_runtime_starts_it_again_after_its_own_was_shut_down
 }
 
 #[test]
-fn a_first_fetch_that_is_lost_with_its_runtime_starts_again_on_the_next_and_so_does_the_renewal() {
+fn a_first_fetch_lost_with_its_runtime_starts_on_the_next() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let cache = kept_fresh(&issuer);
     runtime().block_on(async { timeout(seconds(1), token(&cache)).await.unwrap_err() });

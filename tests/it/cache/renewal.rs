@@ -77,7 +77,7 @@ async fn dropping_the_last_clone_ends_a_running_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetcher_is_told_the_current_token_what_remains_of_it_and_its_own_time() {
+async fn a_fetcher_is_told_the_current_token_its_rest_and_its_time() {
     let contexts = Arc::new(Mutex::new(Vec::new()));
     let fetcher = fetch_fn({
         let contexts = contexts.clone();
@@ -137,7 +137,7 @@ async fn a_fetcher_is_told_that_the_current_token_does_not_expire() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_remains_of_the_current_token_counts_from_the_start_of_a_fetch_that_was_put_off() {
+async fn what_remains_of_a_token_counts_from_the_start_of_the_fetch() {
     let contexts = Arc::new(Mutex::new(Vec::new()));
     let issued = Instant::now();
     let fetcher = fetch_fn({

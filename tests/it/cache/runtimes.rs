@@ -53,7 +53,7 @@ fn a_token_in_the_cache_needs_no_runtime() {
 }
 
 #[test]
-fn a_request_is_called_outside_of_a_runtime_and_polled_inside_one() {
+fn a_request_is_called_outside_a_runtime_and_polled_inside() {
     let issuer = Issuer::of(seconds(300));
     let api = Api::of(&issuer);
     let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());
@@ -83,7 +83,7 @@ fn a_due_token_is_used_where_no_refresh_can_run() {
 }
 
 #[test]
-fn a_fetch_whose_runtime_is_shut_down_is_started_again_on_another() {
+fn a_fetch_whose_runtime_is_shut_down_restarts_on_another() {
     let issuer = Issuer::of(seconds(300));
     issuer.trouble(Trouble::Hangs);
     let cache = TokenCache::new(issuer.clone());
@@ -121,7 +121,7 @@ fn a_fetch_whose_runtime_stands_still_is_given_up() {
 }
 
 #[test]
-fn a_fetch_that_was_given_up_changes_nothing_when_it_lands_after_all() {
+fn a_fetch_that_was_given_up_changes_nothing_when_it_lands() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let cache = TokenCache::new(issuer.clone());
     let still = paused();

@@ -35,7 +35,7 @@ async fn asking_for_the_status_never_fetches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_expire_is_good_for_the_longest_time_there_is() {
+async fn a_token_that_does_not_expire_is_good_for_the_longest_time() {
     let cache = TokenCache::builder().default_lifetime(Duration::MAX).build(Issuer::default());
     cache.token().await.unwrap();
     advance(seconds(10)).await;

@@ -146,7 +146,7 @@ async fn a_final_code_is_found_in_an_answer_that_is_not_quite_sound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_of_the_configured_query_is_hidden_wherever_it_turns_up() {
+async fn a_value_of_the_configured_query_is_hidden_everywhere() {
     let body = r#"{"error":"invalid_request","error_description":"unknown key fk-S3CR3T"}"#;
     let endpoint = TokenEndpoint::new([json(401, body)]);
     let error = failure(endpoint.at(&format!("{URL}?code=fk-S3CR3T"))).await;

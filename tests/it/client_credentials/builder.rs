@@ -114,7 +114,7 @@ fn what_cannot_work_is_refused_when_it_is_built() {
 }
 
 #[test]
-fn what_authenticates_the_client_is_not_in_the_url_that_is_configured() {
+fn client_authentication_is_not_in_the_configured_url() {
     for auth in [ClientAuth::basic(SECRET), ClientAuth::legacy_query(SECRET), ClientAuth::none()] {
         for name in ["client_secret", "client_assertion", "client_assertion_type"] {
             let url = format!("{URL}?a=b&{name}=SENSITIVE");

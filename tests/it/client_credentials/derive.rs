@@ -61,7 +61,7 @@ async fn a_copy_sends_what_the_original_sends_but_for_what_is_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parameter_of_a_copy_replaces_all_of_its_name_and_a_second_one_adds() {
+async fn a_parameter_of_a_copy_replaces_those_of_its_name() {
     let others =
         INHERITED.replace("&audience=https%3A%2F%2Fa.example&audience=https%3A%2F%2Fb.example", "");
     let one = |copy: Builder| copy.param("audience", "c");
@@ -119,7 +119,7 @@ async fn the_secret_of_a_copy_is_read_for_each_request_of_the_copy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_grant_and_a_placement_of_a_copy_replace_those_of_the_original() {
+async fn a_copy_replaces_the_grant_and_the_placement() {
     let endpoint = TokenEndpoint::new([token()]);
     let original =
         endpoint.credentials().legacy_password_grant("me", "pass-1").json_body().build().unwrap();

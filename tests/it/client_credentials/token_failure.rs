@@ -66,7 +66,7 @@ async fn what_was_refused_or_asked_for_time_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_answer_is_a_typed_error_and_the_next_request_asks_again() {
+async fn a_failed_response_is_a_typed_error_and_is_asked_for_again() {
     let redirect = [("location", "https://elsewhere.example/?SENSITIVE")];
     let large = "x".repeat(2 << 20);
     type Check = fn(&TokenError) -> bool;
@@ -141,7 +141,7 @@ async fn a_client_that_wants_the_very_token_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_this_crate_is_redacted_like_any_other_of_the_client() {
+async fn an_error_of_this_crate_is_redacted_like_the_clients_own() {
     for (inner, instead) in [
         (TokenError::unavailable(format!("no answer to {SECRET}")), "[left out"),
         (TokenError::unavailable(Failed(format!("in {URL}?key=SENSITIVE").into())), "[redacted]"),

@@ -129,7 +129,7 @@ const HOST: &str = "api.example.com";
 const URI: &str = "https://api.example.com/orders";
 
 #[tokio::test(start_paused = true)]
-async fn a_nonce_that_the_api_asks_for_is_given_once_with_the_same_token() {
+async fn a_nonce_that_the_api_wants_is_sent_once_with_the_same_token() {
     let api = Api::new();
     api.wants_nonce(HOST, "n1");
     let (tokens, fetches) = api.tokens();
@@ -382,7 +382,7 @@ async fn a_request_without_a_host_needs_the_one_origin_of_the_layer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_request_waits_for_the_token_and_has_a_proof_all_the_same() {
+async fn the_first_request_waits_for_the_token_and_has_a_proof() {
     let api = Api::new();
     api.wants_nonce(HOST, "n1");
     let (tokens, _) = api.tokens();
@@ -415,7 +415,7 @@ async fn a_bound_token_is_not_shared_with_processes_that_lack_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_bound_token_of_another_process_but_the_first_time() {
+async fn only_the_first_time_processes_wait_for_a_bound_token() {
     let (key, store) = (DpopKey::generate(JwtAlgorithm::ES256).unwrap(), MemoryStore::new());
     let replica = || {
         let key = key.clone();
@@ -508,7 +508,7 @@ async fn fetches_of(layer: impl FnOnce(BearerAuthLayer) -> BearerAuthLayer) -> u
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_is_about_the_proof_does_not_say_that_the_new_token_was_accepted() {
+async fn a_rejected_proof_does_not_count_as_an_accepted_token() {
     let plain = fetches_of(|layer| layer).await;
     assert_eq!(fetches_of(BearerAuthLayer::insufficient_claims).await, plain);
     assert!(plain <= 3, "{plain}");

@@ -35,7 +35,7 @@ async fn sent(key: &DpopKey, request: Request<Body>) -> Request<Body> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proof_is_for_its_request_and_its_token_and_signed_by_the_key() {
+async fn a_proof_names_its_request_and_token_and_is_signed() {
     for key in both() {
         let request = Request::post("https://API.example.com:443/orders/./7?page=2#top")
             .body(Body::default())

@@ -190,7 +190,7 @@ async fn an_error_never_repeats_the_proof() {
 }
 
 #[test]
-fn a_client_that_wants_bound_tokens_shares_none_with_one_that_does_not() {
+fn clients_with_and_without_bound_tokens_share_none() {
     let client = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(token("DPoP")));
     let builder = || ClientCredentials::builder(client, ENDPOINT, "id", "secret");
     let key = key();

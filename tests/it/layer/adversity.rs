@@ -35,7 +35,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hosts_that_refuse_everything_cool_down_each_by_itself_even_if_callers_give_up() {
+async fn each_bad_host_cools_down_by_itself_even_if_callers_give_up() {
     for hosts in [1, 2, 3] {
         let issuer = Issuer::of(seconds(36_000)).latency(ms(50));
         let api = bad(&issuer).latency(ms(60));
@@ -85,7 +85,7 @@ async fn an_api_that_refuses_every_other_request_has_a_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_api_does_not_keep_a_good_one_from_healing_whatever_can_be_told_of_them() {
+async fn a_bad_api_keeps_no_good_one_from_healing_whatever_the_uri() {
     // One layer each, no copy of the request, and a URI that names no host, or hosts and paths.
     for [bad_uri, good_uri] in [
         ["/service/Method", "/service/Method"],
@@ -157,7 +157,7 @@ async fn a_newer_token_is_used_though_another_api_suspects_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_after_an_old_failure_still_makes_the_next_caller_wait_for_another_token() {
+async fn a_rejection_after_an_old_failure_makes_the_next_caller_wait() {
     let issuer = Issuer::of(seconds(43_200));
     let cache = TokenCache::new(issuer.clone());
     cache.token().await.unwrap();
@@ -222,7 +222,7 @@ impl Drop for CallsBack {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_calls_back_into_the_cache_as_it_is_dropped_locks_up_nothing() {
+async fn an_error_that_uses_the_cache_as_it_is_dropped_locks_nothing() {
     let slot: Arc<OnceLock<TokenCache>> = Arc::default();
     let fetches = AtomicUsize::new(0);
     let cache = TokenCache::new(fetch_fn({
@@ -268,7 +268,7 @@ fn a_token_that_has_not_expired_is_used_where_no_fetch_can_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_of_no_lifetime_and_an_api_that_refuses_them_cost_one_fetch_a_request() {
+async fn rejected_tokens_of_no_lifetime_cost_one_fetch_a_request() {
     let issuer = Issuer::of(Duration::ZERO);
     let mut client = BearerAuthLayer::new(issuer.clone()).layer(bad(&issuer));
     for _ in 0..600 {
@@ -279,7 +279,7 @@ async fn tokens_of_no_lifetime_and_an_api_that_refuses_them_cost_one_fetch_a_req
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_asks_for_no_patience_at_all_is_left_alone_for_a_while() {
+async fn a_retry_after_of_zero_still_leaves_the_issuer_alone() {
     let issuer = Issuer::of(seconds(43_200));
     let cache = TokenCache::new(issuer.clone());
     cache.token().await.unwrap();

@@ -47,7 +47,7 @@ async fn a_second_attempt_that_waited_does_not_send_an_expired_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_refused_while_the_service_was_busy_is_not_sent() {
+async fn a_token_rejected_while_the_service_was_busy_is_not_sent() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(1));
     let api = Api::of(&issuer);
     let one = Arc::new(tokio::sync::Semaphore::new(1));
@@ -83,7 +83,7 @@ async fn a_future_that_is_polled_late_does_not_send_an_expired_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_attempt_that_is_polled_late_does_not_send_an_expired_token() {
+async fn a_second_attempt_polled_late_sends_no_expired_token() {
     let issuer = Issuer::of(seconds(60)).latency(seconds(1));
     let api = Api::of(&issuer);
     let mut client = BearerAuthLayer::new(issuer.clone()).layer(api.clone());

@@ -145,7 +145,7 @@ async fn a_retry_outside_begins_with_the_token_of_that_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_adds_headers_and_changes_the_response_body_works_on_either_side() {
+async fn header_and_body_layers_work_on_either_side() {
     let accept = |mut request: Request<Body>| {
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         request

@@ -106,7 +106,7 @@ async fn many_callers_share_a_limit_of_one_with_the_fetcher() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_outside_that_the_fetcher_shares_holds_the_fetch_up_until_it_times_out() {
+async fn a_limit_outside_shared_with_the_fetcher_times_the_fetch_out() {
     let issuer = Issuer::of(seconds(300));
     let one = Arc::new(tokio::sync::Semaphore::new(1));
     let shared = ConcurrencyLimit::with_semaphore(Api::of(&issuer), one.clone());
@@ -124,7 +124,7 @@ async fn a_limit_outside_that_the_fetcher_shares_holds_the_fetch_up_until_it_tim
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffer_outside_has_its_worker_free_while_a_token_is_fetched() {
+async fn a_buffer_outside_keeps_its_worker_free_during_a_fetch() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let mut client = Buffer::new(layer(&issuer).layer(Api::of(&issuer)), 1);
     let mut other = client.clone();
@@ -159,8 +159,7 @@ async fn through_buffers_on_both_sides_a_revocation_heals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_shed_outside_sheds_when_the_inner_limit_is_reached_and_not_while_a_token_is_fetched()
-{
+async fn load_shed_outside_sheds_at_the_limit_and_not_during_a_fetch() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let limited = ConcurrencyLimit::new(Api::of(&issuer).latency(seconds(5)), 1);
     let client = LoadShed::new(layer(&issuer).layer(limited));
@@ -177,7 +176,7 @@ async fn load_shed_outside_sheds_when_the_inner_limit_is_reached_and_not_while_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_shed_inside_turns_an_attempt_away_whose_token_came_too_late() {
+async fn load_shed_inside_sheds_an_attempt_whose_token_came_late() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(1));
     let limited = ConcurrencyLimit::new(Api::of(&issuer).latency(seconds(5)), 1);
     let client = layer(&issuer).layer(LoadShed::new(limited));
@@ -189,7 +188,7 @@ async fn load_shed_inside_turns_an_attempt_away_whose_token_came_too_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_inside_counts_both_attempts_and_one_outside_only_requests() {
+async fn a_rate_limit_inside_counts_attempts_and_outside_requests() {
     let issuer = Issuer::of(seconds(300));
     let limited = RateLimit::new(Api::of(&issuer), Rate::new(1, seconds(10)));
     // `RateLimit` is not `Clone`: a buffer makes it so.
@@ -207,7 +206,7 @@ async fn a_rate_limit_inside_counts_both_attempts_and_one_outside_only_requests(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_outside_covers_the_wait_for_a_token_and_does_not_end_the_fetch() {
+async fn a_timeout_outside_covers_the_wait_and_does_not_end_the_fetch() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let mut client = Timeout::new(layer(&issuer).layer(Api::of(&issuer)), seconds(3));
     let error = send(&mut client, get(URI)).await.unwrap_err();
@@ -218,7 +217,7 @@ async fn a_timeout_outside_covers_the_wait_for_a_token_and_does_not_end_the_fetc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_inside_covers_each_attempt_and_not_the_wait_for_a_token() {
+async fn a_timeout_inside_covers_each_attempt_and_no_wait() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let api = Api::of(&issuer).latency(seconds(2));
     let mut client = layer(&issuer).layer(Timeout::new(api, seconds(3)));

@@ -88,7 +88,7 @@ const ELSEWHERE: [&str; 5] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn followed_outside_a_redirect_to_another_origin_goes_without_the_token() {
+async fn followed_outside_no_token_goes_to_another_origin() {
     for location in ELSEWHERE {
         let (issuer, net) = (Issuer::default(), Net::redirecting_to(location));
         let mut client = ServiceBuilder::new()
@@ -129,7 +129,7 @@ async fn followed_outside_a_refusal_by_another_origin_renews_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_outside_without_only_for_the_token_goes_wherever_the_api_says() {
+async fn followed_outside_without_only_for_the_token_goes_anywhere() {
     let (issuer, net) = (Issuer::default(), Net::redirecting_to("https://evil.example/"));
     let mut client = ServiceBuilder::new()
         .layer(FollowRedirectLayer::new())
@@ -140,7 +140,7 @@ async fn followed_outside_without_only_for_the_token_goes_wherever_the_api_says(
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_outside_without_only_for_a_redirect_to_plain_http_is_still_refused() {
+async fn followed_outside_a_redirect_to_plain_http_is_blocked() {
     let (issuer, net) = (Issuer::default(), Net::redirecting_to("http://api.example.com/"));
     let mut client = ServiceBuilder::new()
         .layer(FollowRedirectLayer::new())
@@ -152,7 +152,7 @@ async fn followed_outside_without_only_for_a_redirect_to_plain_http_is_still_ref
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_outside_the_callers_own_authorization_is_not_replaced_within_the_origin() {
+async fn followed_outside_the_callers_own_authorization_stays() {
     let (issuer, net) = (Issuer::default(), Net::redirecting_to("/moved"));
     let mut client = ServiceBuilder::new()
         .layer(FollowRedirectLayer::new())
@@ -166,7 +166,7 @@ async fn followed_outside_the_callers_own_authorization_is_not_replaced_within_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_outside_an_anonymous_request_stays_so_within_the_origin() {
+async fn followed_outside_an_anonymous_request_stays_anonymous() {
     let (issuer, net) = (Issuer::default(), Net::redirecting_to("/moved"));
     let mut client = ServiceBuilder::new()
         .layer(FollowRedirectLayer::new())
@@ -180,7 +180,7 @@ async fn followed_outside_an_anonymous_request_stays_so_within_the_origin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_inside_the_redirect_layer_takes_the_token_off_at_another_origin() {
+async fn followed_inside_the_token_is_removed_at_another_origin() {
     for location in ELSEWHERE {
         let (issuer, net) = (Issuer::default(), Net::redirecting_to(location));
         let mut client = ServiceBuilder::new()
@@ -193,7 +193,7 @@ async fn followed_inside_the_redirect_layer_takes_the_token_off_at_another_origi
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_inside_a_refusal_by_another_origin_costs_a_token_and_another_round() {
+async fn followed_inside_a_foreign_401_costs_a_token_and_a_round() {
     let issuer = Issuer::default();
     let net = Net::redirecting_to("https://evil.example/").answering(StatusCode::UNAUTHORIZED);
     let mut client = ServiceBuilder::new()
@@ -209,7 +209,7 @@ async fn followed_inside_a_refusal_by_another_origin_costs_a_token_and_another_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn followed_inside_with_a_policy_that_filters_nothing_the_token_goes_wherever_the_api_says() {
+async fn followed_inside_without_a_filter_the_token_goes_anywhere() {
     let (issuer, net) = (Issuer::default(), Net::redirecting_to("https://evil.example/"));
     let filters_nothing = tower_http::follow_redirect::policy::Limited::new(3);
     let mut client = ServiceBuilder::new()

@@ -177,7 +177,7 @@ async fn nothing_is_fetched_until_the_response_future_is_polled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_permit_of_the_inner_service_is_held_while_a_token_is_fetched() {
+async fn no_permit_of_the_inner_service_is_held_during_a_fetch() {
     let issuer = Issuer::default().latency(seconds(5));
     let limited = tower::limit::ConcurrencyLimit::new(Api::of(&issuer), 1);
     let mut other = limited.clone();

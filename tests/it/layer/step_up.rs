@@ -72,7 +72,7 @@ fn encoded() -> HeaderValue {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_with_the_claims_is_fetched_once_and_the_request_is_sent_again() {
+async fn a_token_with_the_claims_is_fetched_and_the_request_resent() {
     let claims = Claims::default();
     let layer = BearerAuthLayer::new(claims.tokens()).insufficient_claims();
     let mut client = layer.layer(wants("t2", 401, encoded()));
@@ -84,7 +84,7 @@ async fn a_token_with_the_claims_is_fetched_once_and_the_request_is_sent_again()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shared_token_without_the_claims_is_no_answer_and_one_with_them_is_shared() {
+async fn only_a_token_with_the_claims_is_shared_for_them() {
     let (claims, store) = (Claims::default(), MemoryStore::new());
     let replica = || TokenCache::new(Shared::new(claims.fetcher(), store.clone()).name("orders"));
     let (one, other) = (replica(), replica());
@@ -122,7 +122,7 @@ async fn a_burst_of_challenges_costs_one_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_challenge_for_claims_is_the_callers_unless_the_layer_is_told() {
+async fn a_challenge_for_claims_is_the_callers_unless_configured() {
     let claims = Claims::default();
     let mut client = BearerAuthLayer::new(claims.tokens()).layer(wants("t2", 401, encoded()));
     let response = send(&mut client, get("https://api.example.com/")).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_challenge_that_is_malformed_or_too_large_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_that_the_issuer_does_not_give_cost_it_a_handful_of_fetches() {
+async fn claims_that_the_issuer_does_not_give_cost_a_few_fetches() {
     let claims = Claims::default();
     let layer = BearerAuthLayer::new(claims.tokens()).insufficient_claims();
     let mut client = layer.layer(wants("never", 401, encoded()));
@@ -212,7 +212,7 @@ async fn client_credentials_send_the_claims_to_the_issuer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn claims_that_the_issuer_refuses_are_not_sent_to_it_by_later_fetches() {
+async fn claims_that_the_issuer_denies_are_not_sent_again() {
     let asked: Arc<Mutex<Vec<bool>>> = Arc::default();
     let tokens = TokenCache::new(fetch_fn({
         let asked = asked.clone();

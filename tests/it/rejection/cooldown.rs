@@ -81,7 +81,7 @@ fn counted(issuer: &Issuer) -> (TokenCache, Forced) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_processes_that_end_each_others_token_force_no_more_than_the_lid_each() {
+async fn processes_that_end_each_others_token_stay_below_the_lid() {
     let issuer = Issuer::of(seconds(7200)).latency(ms(20));
     issuer.lock().one_token = true;
     let mut tasks = JoinSet::new();
@@ -117,7 +117,7 @@ async fn two_processes_that_end_each_others_token_force_no_more_than_the_lid_eac
 type Uri = fn(usize) -> String;
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_refuses_everything_under_a_thousand_names_forces_no_more_than_the_lid() {
+async fn a_bad_api_of_a_thousand_names_stays_below_the_lid() {
     let names: [Uri; 3] = [
         |n| format!("https://h{n}.example.com/"),
         |n| format!("https://api.example.com/{n}/orders"),
@@ -140,7 +140,7 @@ async fn an_api_that_refuses_everything_under_a_thousand_names_forces_no_more_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_every_new_token_answers_for_a_moment_forces_no_more_than_the_lid() {
+async fn an_api_that_each_token_helps_briefly_stays_below_the_lid() {
     // Every first attempt is refused, and every second accepted, under ten names in turn.
     let issuer = Issuer::of(seconds(36_000));
     let (tokens, forced) = counted(&issuer);
@@ -158,7 +158,7 @@ async fn a_refusal_that_every_new_token_answers_for_a_moment_forces_no_more_than
 }
 
 #[tokio::test(start_paused = true)]
-async fn forced_fetches_that_fail_or_bring_the_same_token_stay_below_the_lid_too() {
+async fn forced_fetches_that_bring_nothing_new_stay_below_the_lid() {
     for (trouble, same_token) in [(Some(Trouble::Down), false), (None, true)] {
         let issuer = Issuer::of(seconds(36_000));
         issuer.lock().same_token = same_token;
@@ -177,7 +177,7 @@ async fn forced_fetches_that_fail_or_bring_the_same_token_stay_below_the_lid_too
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_said_to_the_cache_are_one_source_and_count_with_the_others() {
+async fn rejections_said_to_the_cache_are_one_source_among_others() {
     // By themselves they cannot reach the lid: a token that lasts for five seconds has helped.
     let issuer = Issuer::of(seconds(36_000));
     for others in [false, true] {
@@ -200,7 +200,7 @@ async fn rejections_said_to_the_cache_are_one_source_and_count_with_the_others()
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_of_tokens_that_have_expired_meanwhile_stay_below_the_lid_too() {
+async fn rejections_of_expired_tokens_stay_below_the_lid() {
     // When a refusal comes, the cache has a newer token, and that has expired as well.
     let issuer = Issuer::of(seconds(1));
     let (tokens, forced) = counted(&issuer);
@@ -266,7 +266,7 @@ async fn while_fetches_fail_a_refusal_that_forces_none_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn layers_over_one_cache_are_one_source_where_their_target_is_the_same() {
+async fn layers_over_one_cache_are_one_source_for_the_same_target() {
     let issuer = Issuer::of(seconds(36_000));
     let origins = ["https://api.example.com", "https://API2.example.com:443"];
     let reversed = ["https://api2.example.com", "https://api.example.com"];
@@ -311,7 +311,7 @@ async fn layers_over_one_cache_are_one_source_where_their_target_is_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_refuses_everything_does_not_hold_up_healing_at_the_rest_of_its_host() {
+async fn a_bad_endpoint_holds_up_no_other_of_its_host() {
     let issuer = Issuer::of(seconds(36_000));
     let good = Api::of(&issuer);
     let bad = Api::of(&issuer).rejecting_everything();
@@ -346,7 +346,7 @@ async fn an_endpoint_that_refuses_everything_does_not_hold_up_healing_at_the_res
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_whose_tokens_do_not_last_holds_another_up_for_six_seconds() {
+async fn an_api_of_short_tokens_holds_another_up_for_six_seconds() {
     let issuer = Issuer::of(seconds(36_000));
     let (tokens, forced) = counted(&issuer);
     let n = Arc::new(AtomicUsize::new(0));

@@ -86,7 +86,7 @@ async fn an_error_of_the_second_attempt_is_the_callers() {
 }
 
 #[test]
-fn a_401_is_a_rejection_unless_a_bearer_challenge_contradicts_it() {
+fn a_401_is_a_rejection_unless_a_challenge_contradicts_it() {
     let refused = |challenge: Option<&'static str>| {
         let mut headers = HeaderMap::new();
         if let Some(challenge) = challenge {
@@ -113,7 +113,7 @@ fn a_401_is_a_rejection_unless_a_bearer_challenge_contradicts_it() {
 }
 
 #[test]
-fn in_grpc_a_status_in_the_head_counts_and_the_http_status_only_without_one() {
+fn in_grpc_the_http_status_counts_only_without_a_grpc_status() {
     let refused = |status: u16, headers: &[(&'static str, &'static str)]| {
         let headers = headers.iter().map(|&(name, value)| {
             (http::HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -156,7 +156,7 @@ async fn users_can_say_what_a_rejection_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_original_refusal_is_returned_intact_when_the_new_fetch_fails() {
+async fn the_original_401_is_returned_intact_when_the_fetch_fails() {
     let issuer = Issuer::of(seconds(300));
     let (inner, mut handle) = mock::pair::<Request<Body>, http::Response<Body>>();
     let mut client = BearerAuthLayer::new(issuer.clone()).layer(inner);

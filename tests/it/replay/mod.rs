@@ -127,7 +127,7 @@ async fn a_refusal_of_a_body_that_nobody_reads_any_more_is_replayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_attempt_is_held_back_while_the_token_is_fetched_and_then_cut_off_at_once() {
+async fn the_first_attempt_is_held_during_the_fetch_then_cut_off() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let (mut client, mut handle) = client(&issuer, 100);
     let (sender, body) = channel();
@@ -154,7 +154,7 @@ async fn the_first_attempt_is_held_back_while_the_token_is_fetched_and_then_cut_
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_new_token_the_first_attempt_goes_on_and_the_refusal_is_the_callers() {
+async fn without_a_new_token_the_first_attempt_goes_on() {
     let issuer = Issuer::of(seconds(300)).latency(seconds(5));
     let (mut client, mut handle) = client(&issuer, 3);
     let (sender, body) = channel();
@@ -213,7 +213,7 @@ async fn a_caller_that_gives_up_leaves_the_first_attempt_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_over_the_limit_is_sent_once_and_the_next_request_has_a_new_token() {
+async fn a_body_over_the_limit_is_sent_once_and_heals_the_next() {
     let issuer = Issuer::of(seconds(300));
     let (mut client, mut handle) = client(&issuer, 5);
     let (sender, body) = channel();
@@ -240,7 +240,7 @@ async fn a_body_over_the_limit_is_sent_once_and_the_next_request_has_a_new_token
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_over_the_limit_is_replayed_if_the_refusal_comes_before_the_limit() {
+async fn a_401_before_the_limit_replays_a_body_over_it() {
     let (mut client, mut handle) = client(&Issuer::of(seconds(300)), 3);
     let (sender, body) = channel();
     sender.send("one");

@@ -45,7 +45,7 @@ async fn token(cache: &TokenCache) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_the_store_does_each_fetch_gets_a_token_for_one_token_request_and_in_time() {
+async fn whatever_the_store_does_a_token_takes_one_token_request() {
     for fault in faults() {
         let fleet = Fleet::of(Issuer::of(seconds(300)));
         fleet.store.fault(fault.clone());
@@ -81,7 +81,7 @@ async fn a_store_that_fails_costs_no_longer_than_its_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timeout_of_the_store_is_an_eighth_of_the_fetch_timeout_at_most() {
+async fn the_store_timeout_is_at_most_an_eighth_of_the_fetch_timeout() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.store.fault(StoreFault::Hang);
     let cache = TokenCache::builder().fetch_timeout(millis(400)).build(fleet.shared());
@@ -96,7 +96,7 @@ async fn the_timeout_of_the_store_is_an_eighth_of_the_fetch_timeout_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_has_failed_is_left_alone_for_five_seconds_and_then_shares_again() {
+async fn a_failed_store_is_left_alone_for_5_s_and_then_shares_again() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     let replica = fleet.replica();
     fleet.store.fault(StoreFault::Error);
@@ -135,7 +135,7 @@ async fn a_store_that_goes_away_at_any_moment_fails_no_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_dropped_at_any_moment_costs_the_others_one_token_request_at_most() {
+async fn a_dropped_replica_costs_the_others_one_token_request_at_most() {
     for moment in 0..200 {
         let fleet = Fleet::of(Issuer::of(seconds(300)).latency(millis(100)));
         fleet.store.latency(millis(10));
@@ -161,7 +161,7 @@ async fn a_replica_dropped_at_any_moment_costs_the_others_one_token_request_at_m
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_issuer_is_waited_for_longer_than_a_lease_by_all_at_one_token_request() {
+async fn all_wait_longer_than_a_lease_for_a_slow_issuer() {
     let fleet = Fleet::of(Issuer::of(seconds(300)).latency(millis(4900)));
     let tokens = all(&fleet.replicas(10)).await;
     assert_eq!(tokens, vec!["t1"; 10]);
@@ -169,7 +169,7 @@ async fn a_slow_issuer_is_waited_for_longer_than_a_lease_by_all_at_one_token_req
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_too_slow_for_those_who_waited_gives_all_the_token_of_the_first() {
+async fn a_too_slow_issuer_still_gives_all_the_first_token() {
     let fleet = Fleet::of(Issuer::of(seconds(300)).latency(seconds(6)));
     let tokens = all(&fleet.replicas(10)).await;
     assert_eq!(tokens, vec!["t1"; 10]);
@@ -186,7 +186,7 @@ async fn a_store_that_is_given_a_long_time_is_shared_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_another_until_its_own_fetch_would_be_too_late() {
+async fn nobody_waits_so_long_that_its_own_fetch_would_be_late() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.issuer.trouble(Trouble::Hangs);
     let stuck = fleet.replica();
@@ -251,7 +251,7 @@ impl TokenStore for Link {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_has_lost_its_lease_puts_nothing_over_a_newer_token_and_uses_that() {
+async fn a_holder_that_lost_its_lease_uses_the_newer_token() {
     // Its way to the store is cut while it prolongs, and is whole again before it would prolong once more or store.
     for whole_again in [millis(4700), millis(4950)] {
         let fleet = Fleet::of(Issuer::of(seconds(300)).latency(seconds(5)));
@@ -285,7 +285,7 @@ async fn a_holder_that_cannot_prolong_its_lease_stores_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_has_lost_its_lease_to_nobody_uses_its_own_token() {
+async fn a_holder_that_lost_its_lease_to_nobody_uses_its_own_token() {
     let fleet = Fleet::of(Issuer::of(seconds(300)).latency(millis(900)));
     let late = fleet.replica();
     let late = tokio::spawn(async move { token(&late).await });
@@ -296,7 +296,7 @@ async fn a_holder_that_has_lost_its_lease_to_nobody_uses_its_own_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_replaced_only_if_it_is_still_the_one_that_is_shared() {
+async fn a_rejected_token_is_replaced_only_while_it_is_shared() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     let (one, two) = (fleet.replica(), fleet.replica());
     all(&[one.clone(), two.clone()]).await;
@@ -308,7 +308,7 @@ async fn a_rejected_token_is_replaced_only_if_it_is_still_the_one_that_is_shared
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_due_serves_a_new_replica_while_the_issuer_is_down() {
+async fn a_due_token_serves_a_new_replica_while_the_issuer_is_down() {
     for trouble in [Trouble::Down, Trouble::Refuses, Trouble::Hangs] {
         let fleet = Fleet::of(Issuer::of(seconds(300)));
         assert_eq!(token(&fleet.replica()).await, "t1");
@@ -325,7 +325,7 @@ async fn a_token_that_is_due_serves_a_new_replica_while_the_issuer_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_expires_while_the_issuer_is_asked_is_no_fallback() {
+async fn a_token_that_expires_during_the_fetch_is_no_fallback() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     token(&fleet.replica()).await;
     sleep(seconds(290)).await;
@@ -353,7 +353,7 @@ async fn a_rejected_token_is_no_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_from_the_store_is_never_good_for_longer_than_it_was_when_it_was_issued() {
+async fn a_token_from_the_store_lasts_no_longer_than_it_was_issued() {
     let fleet = Fleet::of(Issuer::of(seconds(300)).latency(seconds(2)));
     fleet.store.latency(millis(100));
     let begun = Instant::now();
@@ -367,7 +367,7 @@ async fn a_token_from_the_store_is_never_good_for_longer_than_it_was_when_it_was
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_says_an_entry_lasts_longer_does_not_make_a_token_last_longer() {
+async fn a_store_that_states_a_longer_life_prolongs_no_token() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     token(&fleet.replica()).await;
     let (_, entry) = fleet.store.entries().remove(0);
@@ -451,7 +451,7 @@ async fn a_token_of_unknown_lifetime_is_shared_for_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_expire_is_shared_as_such_and_kept_for_a_day() {
+async fn a_token_that_does_not_expire_is_shared_for_a_day() {
     let (fleet, token, left) = second(Some(Duration::MAX)).await;
     assert_eq!(token.expose(), "t1");
     assert_eq!(left, Some(Duration::MAX));
@@ -509,7 +509,7 @@ async fn scope_and_prefix_arrive_with_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_timeout_of_years_does_not_make_a_lock_that_is_never_free_hold_up_for_years() {
+async fn a_lock_that_is_never_free_does_not_hold_up_for_years() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.store.fault(StoreFault::RefuseLocks);
     let begun = Instant::now();
@@ -534,7 +534,7 @@ async fn an_issuer_that_hangs_is_no_fault_of_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_may_take_no_time_is_an_error_that_names_the_cure() {
+async fn a_store_timeout_of_zero_is_an_error_that_names_the_cure() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     let cache = TokenCache::new(fleet.shared().store_timeout(Duration::ZERO));
     let error = cache.token().await.unwrap_err();

@@ -228,7 +228,7 @@ async fn opening_sweeps_what_is_good_for_nothing_and_leaves_the_rest() {
 
 /// Eight processes count with the lock, which a ninth had when it was killed.
 #[tokio::test]
-async fn processes_exclude_each_other_and_a_killed_one_holds_nobody_up() {
+async fn processes_exclude_each_other_and_a_killed_one_excludes_none() {
     let directory = directory();
     let store = FileStore::open(directory.path()).unwrap();
     let mut holder = Process::start("hold", directory.path(), 8);
@@ -244,7 +244,7 @@ async fn processes_exclude_each_other_and_a_killed_one_holds_nobody_up() {
 
 /// A process that does nothing but change is killed in the middle of a change more often than not.
 #[tokio::test]
-async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing_stuck() {
+async fn a_process_killed_during_a_change_leaves_nothing_stuck() {
     let directory = directory();
     let store = FileStore::open(directory.path()).unwrap();
     for n in 0..8 {
@@ -259,7 +259,7 @@ async fn a_process_killed_in_the_middle_of_a_change_leaves_nothing_stuck() {
 }
 
 #[tokio::test]
-async fn a_stopped_process_that_has_the_directory_costs_an_error_and_no_wait_without_end() {
+async fn a_stopped_process_in_the_directory_costs_an_error() {
     let directory = directory();
     let store = FileStore::open(directory.path()).unwrap();
     let lock = fs::File::options().write(true).open(directory.path().join("lock")).unwrap();

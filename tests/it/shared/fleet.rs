@@ -31,7 +31,7 @@ fn peak(outcome: &Outcome) -> u32 {
 }
 
 #[test]
-fn a_cold_start_of_a_fleet_is_one_token_request_and_so_is_each_renewal() {
+fn a_fleet_starts_and_renews_with_one_token_request_each() {
     let outcome = QUIET.run(1);
     assert_eq!(outcome.row(COLD_START).token_requests, 1);
     let all = outcome.row(Span::new(Duration::ZERO, QUIET.end));
@@ -50,7 +50,7 @@ fn a_revocation_costs_a_fleet_one_token_request_and_no_request() {
 }
 
 #[test]
-fn a_fleet_whose_replicas_start_anew_costs_no_more_than_one_that_runs_on() {
+fn restarted_replicas_cost_no_more_than_running_ones() {
     let restart = Some(Span::new(minutes(10), minutes(40)));
     let plan = Plan { events: Events { rolling_restart: restart, ..QUIET.events }, ..QUIET };
     let all = plan.run(1).row(Span::new(Duration::ZERO, plan.end));
@@ -59,7 +59,7 @@ fn a_fleet_whose_replicas_start_anew_costs_no_more_than_one_that_runs_on() {
 }
 
 #[test]
-fn while_the_store_is_away_no_request_fails_and_sharing_goes_on_afterwards() {
+fn no_request_fails_without_the_store_and_sharing_resumes() {
     let away = Span::new(minutes(20), minutes(10));
     let plan = Plan { events: Events { store_away: Some(away), ..QUIET.events }, ..QUIET };
     let outcome = plan.run(1);
@@ -73,7 +73,7 @@ fn while_the_store_is_away_no_request_fails_and_sharing_goes_on_afterwards() {
 }
 
 #[test]
-fn without_a_store_jitter_spreads_the_renewals_of_a_herd_over_more_than_20_seconds() {
+fn jitter_spreads_the_renewals_of_a_herd_over_20_seconds() {
     let herd = Plan {
         replicas: 4_000,
         renewal: Renewal::Alone,

@@ -86,7 +86,7 @@ fn whatever_makes_another_token_makes_another_identity() {
 }
 
 #[test]
-fn how_a_client_proves_itself_and_what_becomes_of_responses_do_not_matter() {
+fn client_authentication_and_response_options_do_not_matter() {
     let same = [
         ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::post("new")),
         ClientCredentials::builder(Unused, ENDPOINT, "orders", Secret::file("/run/secret")),
@@ -135,7 +135,7 @@ fn an_identity_shows_nothing_of_what_it_is_made_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetcher_without_identity_and_name_is_an_error_that_names_the_cure() {
+async fn a_fetcher_without_identity_and_name_is_an_error() {
     let shared = Shared::new(fetch_fn(async |_| Token::bearer("abc")), MemoryStore::new());
     let error = TokenCache::new(shared).token().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("`Shared::name`"), "{error}");

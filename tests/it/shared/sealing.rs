@@ -34,7 +34,7 @@ async fn error(shared: Shared<Issuer, FaultyStore>) -> TokenError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_others_can_read_wants_a_key_or_the_word_that_none_is_needed() {
+async fn a_public_store_wants_a_key_or_to_be_unsealed_explicitly() {
     let error = error(fleet().shared()).await;
     let text = error.to_string();
     assert!(error.is_config() && text.contains("`Shared::seal`"), "{text}");
@@ -156,7 +156,7 @@ async fn a_key_file_that_is_replaced_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_an_error_that_names_the_cure_and_not_the_key() {
+async fn an_invalid_key_is_an_error_that_does_not_show_the_key() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {
         let path = directory.path().join(name);
@@ -189,7 +189,7 @@ async fn a_key_that_is_none_is_an_error_that_names_the_cure_and_not_the_key() {
 }
 
 #[tokio::test]
-async fn a_closure_that_has_no_key_fails_the_fetch_in_words_of_its_own() {
+async fn a_closure_without_a_key_fails_the_fetch_with_its_own_error() {
     let closure = Secret::from_fn(async || Err::<String, _>("the vault is sealed"));
     let error = error(fleet().shared().seal([closure])).await;
     assert!(error.is_transient() && error.to_string().contains("sealing key"), "{error}");

@@ -53,7 +53,7 @@ async fn a_revocation_is_one_token_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_down_is_asked_by_each_replica_and_each_gets_the_error() {
+async fn each_replica_asks_an_issuer_that_is_down() {
     let fleet = Fleet::of(Issuer::of(seconds(300)));
     fleet.issuer.trouble(Trouble::Refuses);
     let begun = Instant::now();
@@ -105,7 +105,7 @@ async fn eight_processes<F: TokenFetcher>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_a_new_token_ends_the_older_ones_a_fleet_has_no_refused_request_in_an_hour() {
+async fn sharing_survives_an_issuer_whose_new_token_ends_older_ones() {
     let tally = eight_processes(Fleet::shared, 200, seconds(3600)).await;
     assert_eq!(tally.requests, 720_000);
     assert_eq!(tally.refused, 0);
@@ -117,7 +117,7 @@ async fn where_a_new_token_ends_the_older_ones_a_fleet_has_no_refused_request_in
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_a_new_token_ends_the_older_ones_processes_that_do_not_share_fail_for_ever() {
+async fn without_sharing_new_tokens_of_others_end_ones_own_for_ever() {
     let tally = eight_processes(|fleet| fleet.issuer.clone(), 200, seconds(10)).await;
     assert!(tally.refused > tally.requests / 10, "{} of {}", tally.refused, tally.requests);
 }

@@ -152,7 +152,7 @@ fn clients_ride_out_whatever_befalls_the_issuer() {
 }
 
 #[test]
-fn an_outage_that_outlasts_every_token_fails_calls_and_needs_no_restart() {
+fn an_outage_beyond_every_token_fails_calls_until_it_ends() {
     for seed in seeds().into_iter().take(5) {
         let (begin, end) = (seconds(12), seconds(45));
         let script = Script::partition(begin..end);
@@ -166,7 +166,7 @@ fn an_outage_that_outlasts_every_token_fails_calls_and_needs_no_restart() {
 }
 
 #[test]
-fn an_api_that_refuses_everything_fails_no_call_to_another_and_delays_none() {
+fn an_api_that_rejects_all_neither_fails_nor_delays_another() {
     for seed in seeds().into_iter().take(5) {
         let script = Script::default();
         let ledger = simulate(seed, script.clone());

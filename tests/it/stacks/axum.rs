@@ -98,7 +98,7 @@ async fn text(response: http::Response<hyper::body::Incoming>) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_body_that_streams_through_is_sent_once_more_after_a_revocation() {
+async fn a_streamed_body_is_resent_after_a_revocation() {
     let world = World::new().await;
     let proxy = start(BearerAuthLayer::new(world.tokens()), world.api.url("")).await;
     let pulled = Arc::default();
@@ -131,7 +131,7 @@ async fn a_body_over_the_limit_is_passed_on_whole_but_once() {
 }
 
 #[tokio::test]
-async fn an_authorization_of_the_caller_reaches_the_upstream_unless_it_is_overwritten() {
+async fn the_callers_authorization_reaches_the_upstream() {
     let world = World::new().await;
     let layer = BearerAuthLayer::new(world.tokens());
     for layer in [layer.clone(), layer.overwrite()] {

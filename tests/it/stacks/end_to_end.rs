@@ -113,7 +113,7 @@ async fn raw_basic_survives_a_revocation() {
 }
 
 #[tokio::test]
-async fn bad_credentials_are_a_typed_refusal_and_the_api_is_not_called() {
+async fn bad_credentials_are_a_typed_error_and_the_api_is_not_called() {
     let world = World::new().await;
     let mut client = client(world.credentials(ClientAuth::basic_unencoded("wr0ng")));
     let error = send(&mut client, world.post()).await.unwrap_err();
@@ -137,7 +137,7 @@ async fn the_apis_403_goes_to_the_caller() {
 }
 
 #[tokio::test]
-async fn an_api_that_rejects_everything_gets_two_attempts_and_the_caller_its_401() {
+async fn an_api_that_rejects_all_gets_two_attempts() {
     let world = World::new().await;
     world.api.reject_everything();
     let mut client = client(world.credentials("s3cr3t"));
@@ -168,7 +168,7 @@ async fn a_hundred_requests_on_an_empty_cache_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer_is_tried_once_more() {
+async fn a_connection_that_breaks_before_the_response_is_retried() {
     let world = World::new().await;
     world.issuer.answer_next(Answer::cut());
     let mut client = client(world.credentials("s3cr3t"));
@@ -202,7 +202,7 @@ async fn read_until(connection: &mut TcpStream, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_refusal_while_the_body_is_being_sent_cuts_it_off_and_all_of_it_is_sent_again() {
+async fn a_401_during_the_body_cuts_it_off_and_all_of_it_is_resent() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}/", server.local_addr().unwrap());
     let http = Client::builder(TokioExecutor::new()).build_http::<Boxed>();
@@ -230,7 +230,7 @@ async fn a_refusal_while_the_body_is_being_sent_cuts_it_off_and_all_of_it_is_sen
 }
 
 #[tokio::test]
-async fn processes_that_share_a_token_live_with_an_issuer_that_keeps_one_per_client() {
+async fn sharing_processes_live_with_one_token_per_client() {
     let world = World::new().await;
     world.issuer.one_token_per_client();
     let store = MemoryStore::new();

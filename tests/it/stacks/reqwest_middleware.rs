@@ -38,7 +38,7 @@ macro_rules! line {
             }
 
             #[tokio::test]
-            async fn a_plain_get_has_a_token_and_the_next_request_survives_its_revocation() {
+            async fn a_plain_get_has_a_token_and_survives_its_revocation() {
                 let world = World::new().await;
                 let client = client(BearerAuthLayer::new(world.tokens()));
                 let url = world.api.url("/orders?page=2");
@@ -203,7 +203,7 @@ macro_rules! line {
             }
 
             #[tokio::test]
-            async fn without_a_token_the_error_is_of_this_crate_and_the_api_is_not_called() {
+            async fn without_a_token_the_error_is_ours_and_the_api_is_not_called() {
                 let world = World::new().await;
                 world.issuer.answer_always(Answer::status(StatusCode::SERVICE_UNAVAILABLE));
                 let client = client(BearerAuthLayer::new(world.tokens()));
@@ -243,7 +243,7 @@ macro_rules! line {
             }
 
             #[tokio::test]
-            async fn middleware_before_it_sees_a_request_and_middleware_after_it_each_attempt() {
+            async fn middleware_before_it_sees_requests_and_after_it_attempts() {
                 let world = World::new().await;
                 let (before, after) = (Count::default(), Count::default());
                 let client = ClientBuilder::new(Client::new())

@@ -172,7 +172,7 @@ async fn over_tls_and_http_2_a_revocation_heals() {
 }
 
 #[tokio::test]
-async fn on_one_http_2_connection_a_revocation_under_load_costs_one_fetch_and_no_request() {
+async fn over_http_2_a_revocation_under_load_costs_one_fetch() {
     let secured = Secured::start().await;
     let client = secured.authorized(Version::HTTP_2);
     client.clone().oneshot(secured.post()).await.unwrap();

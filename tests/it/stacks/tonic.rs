@@ -168,7 +168,7 @@ fn request() -> HealthCheckRequest {
 }
 
 #[tokio::test]
-async fn a_unary_call_that_is_unauthenticated_is_made_once_more_with_a_new_token() {
+async fn an_unauthenticated_unary_call_is_made_once_more() {
     let health = Health::start().await;
     let mut client = health.client();
     for _ in 0..2 {
@@ -181,7 +181,7 @@ async fn a_unary_call_that_is_unauthenticated_is_made_once_more_with_a_new_token
 }
 
 #[tokio::test]
-async fn a_message_larger_than_the_limit_is_sent_once_and_heals_with_the_next_call() {
+async fn a_message_over_the_limit_is_sent_once_and_heals_the_next() {
     let health = Health::start().await;
     let mut client =
         HealthClient::new(health.layer().buffered(1024, Body::new).layer(health.channel.clone()));
@@ -195,7 +195,7 @@ async fn a_message_larger_than_the_limit_is_sent_once_and_heals_with_the_next_ca
 }
 
 #[tokio::test]
-async fn without_replay_the_status_is_the_callers_and_the_next_call_has_a_new_token() {
+async fn without_replay_the_status_is_returned_and_heals_the_next() {
     let health = Health::start().await;
     let mut client = HealthClient::new(health.layer().no_replay().layer(health.channel.clone()));
     client.check(request()).await.unwrap();
@@ -206,7 +206,7 @@ async fn without_replay_the_status_is_the_callers_and_the_next_call_has_a_new_to
 }
 
 #[tokio::test]
-async fn a_stream_outlives_its_token_and_the_next_one_begins_with_another() {
+async fn a_stream_outlives_its_token_and_the_next_has_another() {
     let health = Health::start().await;
     let mut client = health.client();
     let mut watch = client.watch(request()).await.unwrap().into_inner();
@@ -225,7 +225,7 @@ async fn a_stream_outlives_its_token_and_the_next_one_begins_with_another() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_refused_while_it_streams_is_made_once_more_and_streams_on() {
+async fn a_call_rejected_while_it_streams_is_made_once_more() {
     let health = Health::start().await;
     health.client().check(request()).await.unwrap();
     let mut grpc = tonic::client::Grpc::new(
@@ -258,7 +258,7 @@ async fn a_call_that_is_refused_while_it_streams_is_made_once_more_and_streams_o
 }
 
 #[tokio::test]
-async fn a_client_stream_that_is_refused_is_sent_once_more_from_its_first_message() {
+async fn a_rejected_client_stream_is_resent_from_its_first_message() {
     let health = Health::start().await;
     let mut grpc = health.grpc();
     let path = PathAndQuery::from_static("/it.Echo/Collect");
@@ -352,7 +352,7 @@ async fn many_calls_on_one_channel_share_the_renewal() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_status_has_the_error_as_its_source_and_no_call_is_made() {
+async fn without_a_token_the_status_has_the_error_as_its_source() {
     let health = Health::start().await;
     health.issuer.answer_always(Answer::status(::http::StatusCode::SERVICE_UNAVAILABLE));
     let status = health.client().check(request()).await.unwrap_err();

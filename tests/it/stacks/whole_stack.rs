@@ -114,7 +114,7 @@ async fn a_401_is_healed_by_one_replay_of_a_stream_through_all_layers() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_origin_goes_without_the_token_through_all_layers() {
+async fn no_token_goes_to_another_origin_through_all_layers() {
     let world = World::new().await;
     let other = ProtectedApi::start(&world.issuer).await.unwrap();
     let mut stack = stack(&world);

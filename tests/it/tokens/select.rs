@@ -173,7 +173,7 @@ async fn nothing_is_selected_for_a_request_that_passes_through_anyway() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_function_is_the_source_of_the_callers_and_nothing_is_sent() {
+async fn an_error_of_the_function_is_a_source_and_nothing_is_sent() {
     let world = World::new();
     let mut client = world.layer().layer(world.api(&world.orders));
     let error = send(&mut client, to("unknown")).await.unwrap_err();

@@ -175,7 +175,7 @@ async fn idle_caches_are_dropped_though_no_key_is_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_look_up_that_finds_the_idle_ones_does_not_drop_the_cache_that_it_returns() {
+async fn a_look_up_never_drops_the_cache_that_it_returns() {
     let issuers = Issuers::default();
     let caches = issuers.caches().idle(seconds(60));
     // One look-up in 256 looks for idle ones.
@@ -268,7 +268,7 @@ async fn a_function_that_panics_fails_that_key_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_asks_for_its_own_key_fails_that_key_and_nothing_else() {
+async fn a_function_that_asks_for_its_own_key_fails_that_key_alone() {
     let all: Arc<OnceLock<TokenCaches<u32>>> = Arc::default();
     let calls = Arc::new(Mutex::new(0));
     let caches = TokenCaches::new({
@@ -410,7 +410,7 @@ fn an_error_that_is_forgotten_for_a_cache_may_ask_for_a_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_used_all_the_time_is_not_idle_however_short_that_is() {
+async fn a_key_in_constant_use_is_never_idle() {
     let issuers = Issuers::default();
     for idle in [0, 10, 500] {
         let caches = issuers.caches().idle(Duration::from_millis(idle));
@@ -496,7 +496,7 @@ async fn a_cache_that_is_evicted_as_soon_as_it_is_made_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_is_evicted_during_its_fetch_is_dropped_when_it_is_idle() {
+async fn a_cache_evicted_during_its_fetch_is_dropped_when_idle() {
     let fetches = Arc::new(Mutex::new(0));
     let caches = TokenCaches::new({
         let fetches = fetches.clone();
@@ -529,7 +529,7 @@ async fn a_cache_that_is_evicted_during_its_fetch_is_dropped_when_it_is_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_threads_that_make_the_same_key_use_one_cache_even_if_it_is_evicted_meanwhile() {
+async fn two_threads_with_one_new_key_use_one_cache() {
     let issuer = Issuer::of(seconds(3600)).latency(seconds(1));
     let runtime = tokio::runtime::Handle::current();
     let (all, early) = (Arc::new(OnceLock::<TokenCaches<u32>>::new()), Arc::new(OnceLock::new()));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_error_of_the_original_is_the_first_attempts_and_there_is_no_second() {
+fn an_error_met_by_the_first_attempt_rules_out_a_second() {
     let channel = Channel::default();
     channel.send("half");
     channel.push(Err("disk full"));
@@ -16,7 +16,7 @@ fn an_error_of_the_original_is_the_first_attempts_and_there_is_no_second() {
 }
 
 #[test]
-fn an_error_of_the_original_is_the_second_attempts_if_that_meets_it() {
+fn an_error_met_by_the_second_attempt_is_its_own() {
     let channel = Channel::default();
     channel.send("half");
     let (mut first, second) = ReplayBody::new(channel.clone(), 100);
@@ -42,7 +42,7 @@ fn a_body_that_panics_is_sent_once_and_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_body_that_panics_as_it_is_taken_over_fails_the_second_attempt() {
+fn a_panic_as_a_body_is_taken_over_fails_the_second_attempt() {
     let channel = Channel::of(&["half", "half"]);
     let (mut first, second) = ReplayBody::new(channel.clone(), 100);
     data(&mut first);

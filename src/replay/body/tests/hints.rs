@@ -37,7 +37,7 @@ fn hints_of_the_first_attempt_stay_true_past_the_limit() {
 }
 
 #[test]
-fn hints_of_the_first_attempt_promise_nothing_once_it_is_cut_off() {
+fn hints_of_a_cut_off_first_attempt_promise_nothing() {
     let channel = Channel::of_size(7);
     channel.send("1234");
     let (mut first, second) = ReplayBody::new(channel, 100);
@@ -86,7 +86,7 @@ fn hints_of_the_second_attempt_are_exact_if_all_of_it_was_kept() {
 }
 
 #[test]
-fn hints_of_the_second_attempt_have_no_upper_bound_if_the_original_has_none() {
+fn hints_of_the_second_attempt_add_no_upper_bound() {
     let channel = Channel::default();
     channel.send("1234");
     let (mut first, second) = ReplayBody::new(channel, 100);

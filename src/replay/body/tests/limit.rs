@@ -48,7 +48,7 @@ fn what_was_kept_is_dropped_by_the_frame_that_exceeds_the_limit() {
 }
 
 #[test]
-fn what_was_kept_is_dropped_once_there_will_be_no_second_attempt() {
+fn kept_data_is_dropped_once_a_second_attempt_is_ruled_out() {
     let (sent, channel) = (Bytes::from(vec![7; 4]), Channel::default());
     channel.push(Ok(Frame::data(sent.clone())));
     channel.push(Ok(Frame::data(sent.clone())));

@@ -58,7 +58,7 @@ fn a_body_that_is_cut_off_never_seems_whole() {
 }
 
 #[test]
-fn a_body_that_is_cut_off_stays_so_if_the_second_attempt_reads_nothing() {
+fn a_body_stays_cut_off_if_the_second_attempt_reads_nothing() {
     let channel = Channel::of(&["1234", "567"]);
     let (mut first, second) = ReplayBody::new(channel.clone(), 100);
     data(&mut first);
@@ -105,7 +105,7 @@ fn the_second_attempt_is_woken_by_the_original() {
 }
 
 #[test]
-fn the_first_attempt_is_held_back_until_it_is_known_that_there_is_no_second() {
+fn the_first_attempt_waits_until_a_second_is_ruled_out() {
     let channel = Channel::of(&["1234", "567"]);
     let (first, second) = ReplayBody::new(channel.clone(), 4);
     let mut first = task::spawn(first);
@@ -121,7 +121,7 @@ fn the_first_attempt_is_held_back_until_it_is_known_that_there_is_no_second() {
 }
 
 #[test]
-fn a_frame_that_was_read_as_the_refusal_came_goes_to_the_second_attempt() {
+fn a_frame_read_during_the_401_goes_to_the_second_attempt() {
     for sent in [false, true] {
         let channel = Channel::default();
         channel.send("1234");
@@ -158,7 +158,7 @@ fn a_frame_that_was_read_as_the_refusal_came_goes_to_the_second_attempt() {
 }
 
 #[test]
-fn a_frame_that_was_read_as_the_refusal_came_is_not_lost_if_there_is_no_second_attempt() {
+fn a_frame_read_during_the_401_is_kept_without_a_second_attempt() {
     let channel = Channel::of(&["1234", "567"]);
     let (first, second) = ReplayBody::new(channel.clone(), 100);
     let slot = Arc::new(Mutex::new(None));
@@ -177,7 +177,7 @@ fn a_frame_that_was_read_as_the_refusal_came_is_not_lost_if_there_is_no_second_a
 }
 
 #[test]
-fn the_end_that_was_read_as_the_refusal_came_is_the_end_for_both() {
+fn an_end_read_during_the_401_ends_both_attempts() {
     let channel = Channel::of(&["all"]);
     let (mut first, second) = ReplayBody::new(channel.clone(), 100);
     data(&mut first);
@@ -193,7 +193,7 @@ fn the_end_that_was_read_as_the_refusal_came_is_the_end_for_both() {
 }
 
 #[test]
-fn a_second_attempt_that_wants_the_body_while_it_is_polled_is_woken_when_it_can_have_it() {
+fn a_second_attempt_that_waits_for_the_polled_body_is_woken() {
     let channel = Channel::default();
     let (mut first, second) = ReplayBody::new(channel.clone(), 100);
     let slot = Arc::new(Mutex::new(None));

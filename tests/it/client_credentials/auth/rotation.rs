@@ -167,7 +167,7 @@ async fn a_closures_own_refusal_arrives_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_a_secret_that_has_changed_since_is_not_the_last_word() {
+async fn a_denial_of_a_secret_that_has_changed_is_not_final() {
     let vault = Vault::holding("old");
     let changes = vault.clone();
     let refuses = || json(401, r#"{"error":"invalid_client"}"#);
@@ -188,7 +188,7 @@ async fn a_refusal_of_a_secret_that_has_changed_since_is_not_the_last_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_a_secret_that_is_still_the_same_is_the_last_word() {
+async fn a_denial_of_a_secret_that_is_the_same_is_final() {
     let vault = Vault::holding("same");
     let endpoint = TokenEndpoint::new([json(401, "")]);
     let error = tokens(&endpoint, "id", vault.secret()).token().await.expect_err("a token");
@@ -197,7 +197,7 @@ async fn a_refusal_of_a_secret_that_is_still_the_same_is_the_last_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_refusal_is_the_last_word_even_if_the_secret_changes_each_time() {
+async fn a_second_denial_is_final_even_if_the_secret_has_changed() {
     let next = Arc::new(AtomicU32::new(0));
     let secret = Secret::from_fn(move || {
         let n = next.fetch_add(1, Ordering::Relaxed);

@@ -162,7 +162,7 @@ async fn a_client_that_says_who_it_is_inherits_no_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_field_with_a_secret_is_inherited_by_a_client_with_its_own_id() {
+async fn a_client_with_its_own_id_inherits_no_secret() {
     let is_secret = |field: &str| {
         let parts = ["secret", "authorization", "assertion", "private_key", "password"];
         let goes_with_one = matches!(field, "alg" | "kid");

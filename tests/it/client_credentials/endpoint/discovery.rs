@@ -172,7 +172,7 @@ async fn an_error_of_this_crate_while_metadata_is_read_is_the_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_is_read_again_after_a_refusal_and_kept_if_it_cannot_be() {
+async fn metadata_is_read_again_after_a_denial_and_kept_if_that_fails() {
     let refused = || json(401, r#"{"error":"invalid_client"}"#);
     let moved = format!(r#"{{"issuer":"{ISSUER}","token_endpoint":"{TOKEN}/2"}}"#);
     let endpoint = TokenEndpoint::new([metadata(""), refused()]);
@@ -199,7 +199,7 @@ async fn metadata_is_read_again_after_a_refusal_and_kept_if_it_cannot_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_is_read_again_after_a_timeout_but_not_after_an_answer_worth_another_attempt() {
+async fn metadata_is_read_again_after_a_timeout_not_a_busy_response() {
     let endpoint = TokenEndpoint::new([metadata(""), Answer::Silence]);
     let tokens = TokenCache::new(discover(&endpoint, SECRET).build().unwrap());
     assert!(tokens.token().await.unwrap_err().is_timeout());

@@ -76,7 +76,7 @@ async fn much_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_metadata_is_read_once_for_all_copies_whenever_they_are_made() {
+async fn metadata_is_read_once_for_all_copies() {
     let endpoint = TokenEndpoint::new([metadata(""), token(), token(), token(), token()]);
     let credentials = credentials(&endpoint);
     let before = tenant(&credentials, "before");
@@ -142,7 +142,7 @@ async fn a_refused_copy_does_not_make_others_read_the_metadata_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_success_of_a_copy_does_not_keep_a_refused_one_from_newer_metadata() {
+async fn a_good_copy_does_not_keep_a_denied_one_from_newer_metadata() {
     let endpoint = TokenEndpoint::new([metadata(""), refused(), token(), moved(), token()]);
     let (credentials, mut seen) = (credentials(&endpoint), 0);
     let (bad, good) = (tenant(&credentials, "bad"), tenant(&credentials, "good"));
@@ -177,7 +177,7 @@ async fn metadata_that_one_copy_reads_again_is_used_by_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_does_not_suit_a_copy_leaves_it_where_its_own_requests_work() {
+async fn unsuitable_metadata_leaves_a_copy_where_its_requests_work() {
     let endpoint = TokenEndpoint::new([metadata(""), token(), refused(), for_keys_only()]);
     let (credentials, mut seen) = (credentials(&endpoint), 0);
     let (good, bad) = (tenant(&credentials, "good"), tenant(&credentials, "bad"));
@@ -222,7 +222,7 @@ async fn the_method_is_picked_for_each_copy_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_whose_metadata_cannot_be_had_again_goes_on_with_its_own() {
+async fn a_copy_goes_on_with_its_metadata_if_reading_it_again_fails() {
     let endpoint = TokenEndpoint::new([metadata(""), refused()]);
     let (credentials, mut seen) = (credentials(&endpoint), 0);
     let tokens = tenant(&credentials, "tenant");
@@ -238,7 +238,7 @@ async fn a_copy_whose_metadata_cannot_be_had_again_goes_on_with_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_does_not_come_for_one_copy_does_not_hold_up_another() {
+async fn missing_metadata_of_one_copy_does_not_hold_up_another() {
     let endpoint = TokenEndpoint::new([Answer::Silence, metadata(""), token()]);
     let credentials = credentials(&endpoint);
     let (silent, other) = (tenant(&credentials, "silent"), tenant(&credentials, "other"));
@@ -251,7 +251,7 @@ async fn metadata_that_does_not_come_for_one_copy_does_not_hold_up_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_that_is_dropped_while_it_reads_leaves_the_reading_to_another() {
+async fn a_copy_dropped_while_it_reads_leaves_that_to_another() {
     let endpoint = TokenEndpoint::new([Answer::Silence, metadata(""), token()]);
     let credentials = credentials(&endpoint);
     let (dropped, other) = (tenant(&credentials, "dropped"), tenant(&credentials, "other"));

@@ -154,7 +154,7 @@ async fn a_workloads_token_is_read_from_its_file_for_each_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subject_token_that_changed_since_it_was_refused_is_sent_at_once() {
+async fn a_subject_token_that_changed_since_its_denial_is_sent() {
     let refused = (400, r#"{"error":"invalid_request"}"#);
     let issuer = Issuer::answering(&[refused]);
     let reads: Arc<Mutex<u32>> = Arc::default();

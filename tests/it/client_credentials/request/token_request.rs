@@ -255,7 +255,7 @@ async fn in_the_query_parameters_follow_those_that_the_url_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_takes_the_place_of_the_default_and_of_an_earlier_one() {
+async fn a_header_replaces_the_default_and_an_earlier_one() {
     let endpoint = TokenEndpoint::new([token()]);
     let tenant = HeaderName::from_static("x-tenant");
     let credentials = endpoint

@@ -119,7 +119,7 @@ async fn a_token_in_a_failed_answer_is_not_shown_wherever_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_answer_without_a_token_says_what_is_wrong_wherever_that_would_be() {
+async fn a_response_without_a_token_says_where_one_was_expected() {
     for place in ["", "/data/value"] {
         for body in [
             r#"{"error":"invalid_scope","error_description":"no such scope"}"#,

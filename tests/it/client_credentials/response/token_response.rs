@@ -152,7 +152,7 @@ async fn nothing_of_a_token_answer_gets_into_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_in_an_answer_that_is_not_2xx_is_neither_used_nor_shown() {
+async fn a_token_outside_a_2xx_response_is_neither_used_nor_shown() {
     for body in [
         r#"{"access_token":"eyJh.SENSITIVE","token_type":"Bearer"}"#,
         r#"{"data":{"value":"eyJh.SENSITIVE"}}"#,
@@ -167,7 +167,7 @@ async fn a_token_in_an_answer_that_is_not_2xx_is_neither_used_nor_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_issuers_words_come_without_the_secret_however_it_is_encoded() {
+async fn the_issuers_words_omit_the_secret_in_any_encoding() {
     let raw = format!("client:{SECRET}");
     let form: String = form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
     let description = format!(
