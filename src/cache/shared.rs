@@ -168,8 +168,8 @@ impl Shared {
         let now = self.now();
         let mut news = self.feed.news();
         let mut state = self.lock();
-        let is_news = state.rejection.is_none() && state.usable(now).is_some();
-        if state.is_current(rejected) && state.reject(by, claims, now) {
+        let (is_usable, is_news) = (state.usable(now).is_some(), state.rejection.is_none());
+        if state.is_current(rejected) && state.reject(by, claims, now) && is_usable {
             if is_news {
                 news.write(|| TokenChange::Rejected);
             }
