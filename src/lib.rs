@@ -77,12 +77,14 @@ mod token;
 mod tokens;
 mod verdict;
 
+#[cfg(all(feature = "client-credentials", feature = "dpop"))]
+pub use crate::client_credentials::Dpop;
 #[cfg(all(feature = "client-credentials", any(feature = "aws-lc-rs", feature = "ring")))]
 pub use crate::client_credentials::Jwt;
 #[cfg(feature = "client-credentials")]
 pub use crate::client_credentials::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, ClientCredentialsConfig,
-    ClientsConfig, HttpClient,
+    ClientsConfig, Grant, HttpClient, Placement, TokenExchange,
 };
 #[cfg(feature = "dpop")]
 pub use crate::dpop::DpopKey;

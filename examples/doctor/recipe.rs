@@ -49,14 +49,14 @@ impl Recipe {
         let mut code = format!("ClientCredentials::{start}(client, {}, {id}, {auth})", quoted(url));
         let mut call = |text: &str| code.push_str(&format!("\n    .{text}"));
         match self.field("placement") {
-            Some("json") => call("json_body()"),
-            Some("query") => call("params_in_query()"),
-            Some("legacy_get") => call("legacy_get()"),
+            Some("json") => call("placement(Placement::Json)"),
+            Some("query") => call("placement(Placement::Query)"),
+            Some("legacy_get") => call("placement(Placement::LegacyGet)"),
             _ => {}
         }
         match self.field("grant_type") {
-            Some("") => call("no_grant_type()"),
-            Some(grant_type) => call(&format!("grant_type({})", quoted(grant_type))),
+            Some("") => call("grant(Grant::without_type())"),
+            Some(grant_type) => call(&format!("grant(Grant::of_type({}))", quoted(grant_type))),
             None => {}
         }
         if let Some(scope) = self.field("scope") {

@@ -73,12 +73,12 @@ fn read(reading: Reading, status: u16, body: &[u8]) -> Result<Token, TokenError>
     let credentials = ClientCredentials::builder(http, "https://issuer.example/t", "id", SECRET);
     let credentials = match reading {
         Reading::Tolerant => credentials,
-        Reading::Strict => credentials.strict(),
+        Reading::Strict => credentials.strict(true),
         Reading::Mapped => credentials
             .token_at("/data/0/a~1b")
             .expires_in_at("/data/1")
             .token_type_at("/type")
-            .expires_in_millis(),
+            .expires_in_millis(true),
         Reading::Bare => credentials.token_at(""),
     };
     let credentials = credentials.build().expect("sound credentials");

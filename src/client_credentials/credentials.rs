@@ -9,14 +9,14 @@ use std::{
 use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
-        endpoint::{EndpointSource, EndpointUrl, ResolvedEndpoint},
+        endpoint::{EndpointOptions, EndpointSource, EndpointUrl, Freshness, ResolvedEndpoint},
         message::{HttpClient, transport_error},
         request::{PreparedRequest, TokenRequest},
         response::{ResponseOptions, ResponseReader},
     },
-    error::TokenError,
+    error::{BoxError, TokenError},
     fetcher::{FetchContext, TokenFetcher},
-    secret::ResolvedSecrets,
+    secret::{Redactor, ResolvedSecrets},
     token::Token,
 };
 
@@ -74,8 +74,9 @@ use crate::{
 /// [`ClientAuth`]: crate::ClientAuth
 pub struct ClientCredentials<C> {
     // `Mutex`, since clients such as `BoxCloneService` are not `Sync` and fetchers have to be.
-    client: Mutex<C>,
+    pub(super) client: Mutex<C>,
     pub(super) endpoint_source: EndpointSource,
+    pub(super) endpoint_options: EndpointOptions,
     pub(super) revocation_endpoint: Option<EndpointUrl>,
     pub(super) request: TokenRequest,
     pub(super) response_options: ResponseOptions,
@@ -83,24 +84,6 @@ pub struct ClientCredentials<C> {
 }
 
 impl<C> ClientCredentials<C> {
-    pub(crate) fn new(
-        client: C,
-        endpoint_source: EndpointSource,
-        revocation_endpoint: Option<EndpointUrl>,
-        request: TokenRequest,
-        response_options: ResponseOptions,
-        response_limit: usize,
-    ) -> Self {
-        Self {
-            client: Mutex::new(client),
-            endpoint_source,
-            revocation_endpoint,
-            request,
-            response_options,
-            response_limit,
-        }
-    }
-
     pub(super) fn client(&self) -> C
     where
         C: Clone,
@@ -139,43 +122,40 @@ impl<C: HttpClient> ClientCredentials<C> {
         let PreparedRequest { request, redactor, hints, proof } = prepared;
         let reader = ResponseReader {
             options: &self.response_options,
-            binding: self.request.binding.as_ref(),
+            binding: self.request.binding.as_deref(),
             redactor,
             hints,
         };
         // A fetch that runs into its timeout ends while the request is under way.
-        self.endpoint_source.mark_stale();
+        self.endpoint_source.mark(Freshness::Stale);
         let outcome = match self.client().exchange(request, self.response_limit).await {
             Ok(response) => {
-                let is_nonce_new = proof.is_some_and(|proof| proof.note_nonce(response.headers()));
+                let is_nonce_new = proof.is_some_and(|note_nonce| note_nonce(response.headers()));
                 let outcome = reader.read(response, SystemTime::now());
                 let code = outcome.as_ref().err().and_then(TokenError::code);
                 *wants_nonce = is_nonce_new && code == Some("use_dpop_nonce");
                 outcome
             }
-            Err(error) => {
-                let url = &endpoint.url;
-                let message = format!(
-                    "the token endpoint {url} did not answer, \
-                     check its URL and that it can be reached"
-                );
-                Err(transport_error(url, message, error, &reader.redactor))
-            }
+            Err(error) => Err(no_response("token", &endpoint.url, error, &reader.redactor)),
         };
         let is_in_doubt = |error: &TokenError| error.is_refused() || error.status().is_none();
         if *wants_nonce || !outcome.as_ref().is_err_and(is_in_doubt) {
-            self.endpoint_source.mark_fresh();
+            self.endpoint_source.mark(Freshness::Fresh);
         }
         outcome
     }
 
     async fn endpoint(&self) -> Result<Arc<ResolvedEndpoint>, TokenError> {
         match &self.endpoint_source {
-            EndpointSource::Fixed { endpoint, .. } => Ok(endpoint.clone()),
+            EndpointSource::Fixed(endpoint) => Ok(endpoint.clone()),
             EndpointSource::Discovered(discovered) => {
-                let check = |endpoint: &ResolvedEndpoint| self.request.check(endpoint);
-                let (limit, auth) = (self.response_limit, self.request.client_auth());
-                discovered.endpoint(|| self.client(), limit, auth, check).await
+                let resolve = |issuer: &_, metadata: &_| {
+                    let (options, auth) = (self.endpoint_options, self.request.client_auth());
+                    let endpoint = options.resolve(issuer, metadata, auth)?;
+                    self.request.check(&endpoint)?;
+                    Ok(endpoint)
+                };
+                discovered.endpoint(|| self.client(), self.response_limit, resolve).await
             }
         }
     }
@@ -249,13 +229,7 @@ impl<C: HttpClient> TokenFetcher for ClientCredentials<C> {
             ResponseReader { options: &self.response_options, binding: None, redactor, hints };
         match self.client().exchange(request, self.response_limit).await {
             Ok(response) => reader.read_revocation(response, SystemTime::now()),
-            Err(error) => {
-                let message = format!(
-                    "the revocation endpoint {url} did not answer, \
-                     check its URL and that it can be reached"
-                );
-                Err(transport_error(url, message, error, &reader.redactor))
-            }
+            Err(error) => Err(no_response("revocation", url, error, &reader.redactor)),
         }
     }
 
@@ -276,10 +250,18 @@ impl<C: HttpClient> TokenFetcher for ClientCredentials<C> {
     }
 }
 
+fn no_response(which: &str, url: &EndpointUrl, error: BoxError, redactor: &Redactor) -> TokenError {
+    let message = format!(
+        "the {which} endpoint {url} did not answer, check its URL and that it can be reached"
+    );
+    transport_error(url, message, error, redactor)
+}
+
 impl<C> fmt::Debug for ClientCredentials<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCredentials")
             .field("endpoint_source", &self.endpoint_source)
+            .field("endpoint_options", &self.endpoint_options)
             .field("request", &self.request)
             .field("response_options", &self.response_options)
             .field("response_limit", &self.response_limit)

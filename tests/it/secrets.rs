@@ -4,8 +4,8 @@ use std::error::Error;
 
 use tower::{Layer, service_fn};
 use tower_bearer::{
-    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Shared, StoreEntry, Token,
-    TokenCache, TokenError, testing::MemoryStore,
+    BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Grant, Placement, Shared, StoreEntry,
+    Token, TokenCache, TokenError, testing::MemoryStore,
 };
 
 use crate::support::{Body, Issuer, get, seconds, send};
@@ -38,8 +38,8 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
     let url = "https://issuer.example.com/token?tenant-query=1";
     let builder = || {
         ClientCredentials::builder(http, url, "id", ClientAuth::legacy_query(SECRET))
-            .legacy_get()
-            .legacy_password_grant("user", SECRET)
+            .placement(Placement::LegacyGet)
+            .grant(Grant::legacy_password("user", SECRET))
             .param("audience", "x")
     };
     assert_clean("builder", &format!("{:?} {:#?}", builder(), builder()));
@@ -82,6 +82,11 @@ async fn no_public_type_shows_a_secret_when_it_is_formatted() {
     ] {
         assert_clean("auth", &format!("{auth:?} {auth:#?}"));
     }
+    let exchange = Grant::token_exchange(SECRET, "type").actor(SECRET, "type");
+    assert_clean("exchange", &format!("{exchange:?} {exchange:#?}"));
+    for grant in [Grant::from(exchange), Grant::legacy_password("user", SECRET)] {
+        assert_clean("grant", &format!("{grant:?} {grant:#?}"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +96,7 @@ async fn no_error_shows_a_secret_even_if_it_quotes_the_url() {
     });
     let url = "https://issuer.example.com/token?tenant-query=1";
     let credentials = ClientCredentials::builder(http, url, "id", ClientAuth::legacy_query(SECRET))
-        .legacy_get()
+        .placement(Placement::LegacyGet)
         .build()
         .unwrap();
     let error = TokenCache::new(credentials).token().await.unwrap_err();

@@ -12,7 +12,7 @@ use crate::{client_credentials::message::RequestParts, error::TokenError, secret
 /// the projected token of a Kubernetes service account, a SPIFFE JWT-SVID. With a crypto
 /// library, made from a `Jwt`, which is signed here, anew for each token request. See
 /// [`ClientAuth::assertion`](crate::ClientAuth::assertion) and
-/// [`jwt_bearer_grant`](crate::ClientCredentialsBuilder::jwt_bearer_grant).
+/// [`Grant::jwt_bearer`](crate::Grant::jwt_bearer).
 #[derive(Clone, Debug)]
 pub struct Assertion {
     source: Source,

@@ -6,9 +6,10 @@ use secrecy::SecretString;
 
 use super::{
     assertion::Assertion,
-    method::{AuthMethod, JWT_BEARER},
+    method::{AuthMethod, JWT_BEARER, ParameterNames},
+    request_context::RequestContext,
 };
-use crate::secret::Secret;
+use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
 
 /// How the client authenticates at the token endpoint.
 ///
@@ -20,6 +21,8 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct ClientAuth {
     method: AuthMethod,
+    names: ParameterNames,
+    client_id_in_body: bool,
 }
 
 impl ClientAuth {
@@ -31,7 +34,7 @@ impl ClientAuth {
     /// consist of letters, digits, `-`, `_`, `.` and `*`, this is the same as
     /// [`basic_unencoded`](Self::basic_unencoded). An empty secret is sent as such.
     pub fn basic(secret: impl Into<Secret>) -> Self {
-        Self { method: AuthMethod::Basic(secret.into()) }
+        Self::by(AuthMethod::Basic(secret.into()))
     }
 
     /// As [`basic`](Self::basic), but with id and secret as they are (RFC 7617 section 2), in
@@ -44,20 +47,20 @@ impl ClientAuth {
     /// [`build`](crate::ClientCredentialsBuilder::build) refuses them, or the fetch if they are read
     /// only then.
     pub fn basic_unencoded(secret: impl Into<Secret>) -> Self {
-        Self { method: AuthMethod::BasicUnencoded(secret.into()) }
+        Self::by(AuthMethod::BasicUnencoded(secret.into()))
     }
 
     /// `client_secret_post`: `client_id` and `client_secret` in the form (RFC 6749 section
-    /// 2.3.1), or in the JSON of [`json_body`](crate::ClientCredentialsBuilder::json_body). An empty
+    /// 2.3.1), or in the JSON of [`Placement::Json`](crate::Placement::Json). An empty
     /// secret is sent as such.
     ///
     /// # Errors
     ///
     /// [`build`](crate::ClientCredentialsBuilder::build) refuses it together with
-    /// [`params_in_query`](crate::ClientCredentialsBuilder::params_in_query) and
-    /// [`legacy_get`](crate::ClientCredentialsBuilder::legacy_get), which leave no form.
+    /// [`Placement::Query`](crate::Placement::Query) and
+    /// [`Placement::LegacyGet`](crate::Placement::LegacyGet), which leave no form.
     pub fn post(secret: impl Into<Secret>) -> Self {
-        Self { method: AuthMethod::Post(secret.into()) }
+        Self::by(AuthMethod::Post(secret.into()))
     }
 
     /// **Legacy:** `client_id` and `client_secret` in the query of the URL, which RFC 6749
@@ -67,7 +70,7 @@ impl ClientAuth {
     /// This crate keeps them out of its own errors, but the HTTP client you hand in may log them.
     /// Use it for issuers that take nothing else, and treat the secret as known.
     pub fn legacy_query(secret: impl Into<Secret>) -> Self {
-        Self { method: AuthMethod::LegacyQuery(secret.into()) }
+        Self::by(AuthMethod::LegacyQuery(secret.into()))
     }
 
     /// Another `Authorization` header: its whole value, scheme and all. For issuers with a scheme
@@ -75,14 +78,14 @@ impl ClientAuth {
     /// `Bearer`, as Stripe does.
     ///
     /// The client's id is not sent along, and may be empty, unless
-    /// [`client_id_in_body`](crate::ClientCredentialsBuilder::client_id_in_body) asks for it.
+    /// [`client_id_in_body`](Self::client_id_in_body) asks for it.
     ///
     /// # Errors
     ///
     /// A value with control or non-ASCII characters, as for
     /// [`basic_unencoded`](Self::basic_unencoded).
     pub fn header(value: impl Into<Secret>) -> Self {
-        Self { method: AuthMethod::Header(value.into()) }
+        Self::by(AuthMethod::Header(value.into()))
     }
 
     /// A signed statement in place of a secret (RFC 7523 section 2.2): `client_assertion` and
@@ -101,12 +104,12 @@ impl ClientAuth {
     /// # Errors
     ///
     /// [`build`](crate::ClientCredentialsBuilder::build) refuses it together with
-    /// [`params_in_query`](crate::ClientCredentialsBuilder::params_in_query) and
-    /// [`legacy_get`](crate::ClientCredentialsBuilder::legacy_get). An assertion with a space,
+    /// [`Placement::Query`](crate::Placement::Query) and
+    /// [`Placement::LegacyGet`](crate::Placement::LegacyGet). An assertion with a space,
     /// control or non-ASCII characters is refused before it is sent.
     pub fn assertion(assertion: impl Into<Assertion>) -> Self {
         let of_type = JWT_BEARER.to_owned();
-        Self { method: AuthMethod::Assertion { assertion: assertion.into(), of_type } }
+        Self::by(AuthMethod::Assertion { assertion: assertion.into(), of_type })
     }
 
     /// As [`assertion`](Self::assertion), with another `client_assertion_type` than
@@ -116,7 +119,7 @@ impl ClientAuth {
         assertion: impl Into<Assertion>,
     ) -> Self {
         let of_type = assertion_type.into();
-        Self { method: AuthMethod::Assertion { assertion: assertion.into(), of_type } }
+        Self::by(AuthMethod::Assertion { assertion: assertion.into(), of_type })
     }
 
     /// No secret: only `client_id` is sent, as a parameter.
@@ -126,11 +129,47 @@ impl ClientAuth {
     /// client must not use the client credentials grant (RFC 6749 section 4.4); this is not
     /// checked, since a certificate cannot be seen from here.
     ///
-    /// With [`jwt_bearer_grant`](crate::ClientCredentialsBuilder::jwt_bearer_grant), where the
+    /// With [`Grant::jwt_bearer`](crate::Grant::jwt_bearer), where the
     /// assertion says it all, the client's id may be empty and is then not sent (RFC 7523 section
     /// 2.1).
     pub fn none() -> Self {
-        Self { method: AuthMethod::None }
+        Self::by(AuthMethod::None)
+    }
+
+    /// Sends `client_id` as a parameter also where the method has it in a header or not at all (RFC 6749 section
+    /// 3.2.1). By default it is sent once.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](crate::ClientCredentialsBuilder::build) refuses it with an empty id.
+    pub fn client_id_in_body(mut self) -> Self {
+        self.client_id_in_body = true;
+        self
+    }
+
+    /// Another name for the parameter `client_id`, such as WeChat's `appid`.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](crate::ClientCredentialsBuilder::build) refuses an empty name, one that is sent anyway, and one for
+    /// a parameter that the method does not send.
+    pub fn client_id_name(mut self, name: impl Into<String>) -> Self {
+        self.names.client_id = name.into();
+        self
+    }
+
+    /// Another name for the parameter `client_secret`, such as WeChat's `secret`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`client_id_name`](Self::client_id_name).
+    pub fn client_secret_name(mut self, name: impl Into<String>) -> Self {
+        self.names.client_secret = name.into();
+        self
+    }
+
+    fn by(method: AuthMethod) -> Self {
+        Self { method, names: ParameterNames::default(), client_id_in_body: false }
     }
 
     pub(crate) fn method(&self) -> &AuthMethod {
@@ -144,7 +183,48 @@ impl ClientAuth {
 
     /// The same secret sent by the first of these methods that can send it.
     pub(crate) fn by_first_of(&self, methods: &[&str]) -> Option<Self> {
-        self.method.by_first_of(methods).map(|method| Self { method })
+        self.method.by_first_of(methods).map(|method| Self { method, ..self.clone() })
+    }
+
+    pub(crate) fn has_client_id_in_body(&self) -> bool {
+        self.client_id_in_body
+    }
+
+    pub(crate) fn apply<'a>(
+        &'a self,
+        context: RequestContext<'a>,
+        parts: &mut RequestParts<'a>,
+    ) -> Result<(), TokenError> {
+        if self.names.client_id.is_empty() || self.names.client_secret.is_empty() {
+            return Err(TokenError::config(
+                "`client_id_name` or `client_secret_name` is empty, give a name or leave it out",
+            ));
+        }
+        self.method.apply(context, &self.names, parts)?;
+        if self.client_id_in_body && !self.method.has_client_id_param() {
+            parts.param(&self.names.client_id, context.client_id);
+        }
+        Ok(())
+    }
+
+    /// Finds names for parameters that are not sent.
+    pub(crate) fn check_names(&self) -> Result<(), TokenError> {
+        let usual = ParameterNames::default();
+        let has_id = self.method.has_client_id_param() || self.client_id_in_body;
+        if !has_id && self.names.client_id != usual.client_id {
+            return Err(TokenError::config(
+                "`client_id_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or call `client_id_in_body`",
+            ));
+        }
+        if !self.method.has_client_secret_param() && self.names.client_secret != usual.client_secret
+        {
+            return Err(TokenError::config(
+                "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
+                 leave it out or choose `ClientAuth::post`",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ const LONGEST_BACKDATE: Duration = Duration::from_secs(30);
 ///
 /// With [`ClientAuth::assertion`](crate::ClientAuth::assertion) it is what OpenID Connect calls
 /// `private_key_jwt` or, over the client's secret, `client_secret_jwt`. With
-/// [`jwt_bearer_grant`](crate::ClientCredentialsBuilder::jwt_bearer_grant) it is the grant itself.
+/// [`Grant::jwt_bearer`](crate::Grant::jwt_bearer) it is the grant itself.
 ///
 /// ```
 /// # fn request<C>(client: C, pem: String) -> Result<(), tower_bearer::TokenError> {

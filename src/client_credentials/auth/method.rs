@@ -3,9 +3,7 @@
 
 use http::{HeaderValue, header::AUTHORIZATION};
 
-use super::{
-    assertion::Assertion, basic, parameter_names::ParameterNames, request_context::RequestContext,
-};
+use super::{assertion::Assertion, basic, request_context::RequestContext};
 use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
 
 /// The `client_assertion_type` of a JWT (RFC 7523 section 2.2).
@@ -21,6 +19,19 @@ pub(crate) enum AuthMethod {
     Header(Secret),
     Assertion { assertion: Assertion, of_type: String },
     None,
+}
+
+/// The names of the parameters that name and authenticate the client, which some issuers rename.
+#[derive(Clone)]
+pub(super) struct ParameterNames {
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+}
+
+impl Default for ParameterNames {
+    fn default() -> Self {
+        Self { client_id: "client_id".into(), client_secret: "client_secret".into() }
+    }
 }
 
 impl AuthMethod {
@@ -95,7 +106,7 @@ impl AuthMethod {
         !matches!(self, Self::Header(_))
     }
 
-    pub(crate) fn apply<'a>(
+    pub(super) fn apply<'a>(
         &'a self,
         context: RequestContext<'a>,
         names: &'a ParameterNames,
@@ -117,7 +128,7 @@ impl AuthMethod {
             Self::Post(_) | Self::Assertion { .. } if !parts.placement().has_body() => {
                 return Err(TokenError::config(
                     "`ClientAuth::post` and `ClientAuth::assertion` need a body to be in, use \
-                     another `ClientAuth` or neither `params_in_query` nor `legacy_get`",
+                     another `ClientAuth` or neither `Placement::Query` nor `Placement::LegacyGet`",
                 ));
             }
             Self::Post(secret) => {
@@ -149,12 +160,12 @@ impl AuthMethod {
     }
 
     /// Whether [`apply`](Self::apply) adds the client's id as a parameter.
-    pub(crate) fn has_client_id_param(&self) -> bool {
+    pub(super) fn has_client_id_param(&self) -> bool {
         !matches!(self, Self::Basic(_) | Self::BasicUnencoded(_) | Self::Header(_))
     }
 
     /// Whether [`apply`](Self::apply) adds the client's secret as a parameter.
-    pub(crate) fn has_client_secret_param(&self) -> bool {
+    pub(super) fn has_client_secret_param(&self) -> bool {
         matches!(self, Self::Post(_) | Self::LegacyQuery(_))
     }
 

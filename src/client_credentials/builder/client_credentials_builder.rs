@@ -1,18 +1,14 @@
 //! `ClientCredentialsBuilder`: how it starts, and the checks of `build`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Mutex};
 
 use crate::{
     client_credentials::{
         auth::ClientAuth,
         credentials::ClientCredentials,
-        endpoint::{
-            AuthMethodChoice, DiscoveredEndpoint, Discovery, EndpointOptions, EndpointSource,
-            EndpointUrl, Issuer, ResolvedEndpoint, TransportSecurity,
-        },
-        message::Placement,
+        endpoint::{EndpointOptions, EndpointSource, ResolvedEndpoint},
         request::TokenRequest,
-        response::{ResponseOptions, Strictness},
+        response::ResponseOptions,
     },
     error::{Kind, TokenError},
     secret::Secret,
@@ -41,24 +37,8 @@ const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// ```
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientCredentialsBuilder<C> {
-    client: C,
-    url: Result<ConfiguredUrl, TokenError>,
-    pub(super) endpoint_options: EndpointOptions,
-    pub(super) revocation_endpoint: Option<EndpointUrl>,
-    problem: Option<TokenError>,
-    pub(super) request: TokenRequest,
-    /// The setters that exclude each other were called on this very builder.
-    pub(super) is_grant_chosen: bool,
-    pub(super) chosen_placement: Option<Placement>,
-    pub(super) response_options: ResponseOptions,
-    pub(super) response_limit: usize,
-}
-
-/// What the URL that the user gave stands for.
-#[derive(Debug)]
-enum ConfiguredUrl {
-    TokenEndpoint(Arc<ResolvedEndpoint>),
-    Issuer(Arc<Discovery>),
+    /// What is built, or the first problem.
+    pub(in crate::client_credentials) credentials: Result<ClientCredentials<C>, TokenError>,
 }
 
 impl<C> ClientCredentials<C> {
@@ -73,9 +53,8 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let url = EndpointUrl::parse(token_endpoint.as_ref())
-            .map(|url| ConfiguredUrl::TokenEndpoint(Arc::new(ResolvedEndpoint::at(url))));
-        ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
+        let source = EndpointSource::at(token_endpoint.as_ref());
+        ClientCredentialsBuilder::new(client, source, client_id.into(), auth.into())
     }
 
     /// As [`builder`](Self::builder), with the issuer's identifier in place of the token endpoint.
@@ -112,9 +91,8 @@ impl<C> ClientCredentials<C> {
         client_id: impl Into<Secret>,
         auth: impl Into<ClientAuth>,
     ) -> ClientCredentialsBuilder<C> {
-        let url = Issuer::parse(issuer.as_ref())
-            .map(|issuer| ConfiguredUrl::Issuer(Arc::new(Discovery::new(issuer))));
-        ClientCredentialsBuilder::new(client, url, client_id.into(), auth.into())
+        let source = EndpointSource::of_issuer(issuer.as_ref());
+        ClientCredentialsBuilder::new(client, source, client_id.into(), auth.into())
     }
 
     /// Starts from all that these credentials were built with, for a copy that differs in a few
@@ -124,8 +102,7 @@ impl<C> ClientCredentials<C> {
     /// A setter replaces what the copy would have had of it. [`param`](ClientCredentialsBuilder::param)
     /// and [`secret_param`](ClientCredentialsBuilder::secret_param) replace all parameters of that name
     /// that come from here, so the first call for `audience` replaces and a second one adds. With an
-    /// empty value `param` leaves the parameter out. What has no setter for its opposite, such as
-    /// [`strict`](ClientCredentialsBuilder::strict), stays.
+    /// empty value `param` leaves the parameter out.
     ///
     /// Copies share the metadata of an [issuer](Self::discover), the texts of secrets, and whatever
     /// clones of the HTTP client share. Metadata that one of them has read is used by all that it suits,
@@ -148,48 +125,69 @@ impl<C> ClientCredentials<C> {
     where
         C: Clone,
     {
-        let url = match &self.endpoint_source {
-            EndpointSource::Fixed { endpoint, .. } => {
-                ConfiguredUrl::TokenEndpoint(endpoint.clone())
-            }
-            EndpointSource::Discovered(discovered) => {
-                ConfiguredUrl::Issuer(discovered.discovery().clone())
-            }
-        };
         ClientCredentialsBuilder {
-            client: self.client(),
-            url: Ok(url),
-            endpoint_options: self.endpoint_source.options(),
-            revocation_endpoint: self.revocation_endpoint.clone(),
-            problem: None,
-            request: self.request.derive(),
-            is_grant_chosen: false,
-            chosen_placement: None,
-            response_options: self.response_options.clone(),
-            response_limit: self.response_limit,
+            credentials: Ok(ClientCredentials {
+                client: Mutex::new(self.client()),
+                endpoint_source: self.endpoint_source.derive(),
+                endpoint_options: self.endpoint_options,
+                revocation_endpoint: self.revocation_endpoint.clone(),
+                request: self.request.derive(),
+                response_options: self.response_options.clone(),
+                response_limit: self.response_limit,
+            }),
         }
+    }
+
+    fn check(&self) -> Result<(), TokenError> {
+        if !self.endpoint_options.allow_http {
+            let all = [Some(self.endpoint_source.url()), self.revocation_endpoint.as_ref()];
+            if let Some(endpoint) = all.into_iter().flatten().find(|url| !url.is_confidential()) {
+                return Err(TokenError::new(
+                    Kind::Insecure,
+                    format!(
+                        "the secret is not sent to {endpoint} over plain http, \
+                         use https or call `allow_http`"
+                    ),
+                ));
+            }
+        }
+        let EndpointOptions { mtls_endpoint_alias, pick_auth_method, .. } = self.endpoint_options;
+        let is_fixed = matches!(self.endpoint_source, EndpointSource::Fixed(_));
+        if is_fixed && (mtls_endpoint_alias || pick_auth_method) {
+            return Err(TokenError::config(
+                "`mtls_endpoint_alias` and `pick_auth_method` go by the metadata of an issuer, \
+                 start from `ClientCredentials::discover`",
+            ));
+        }
+        if self.request.binding.is_some() && self.response_options.prefix.is_some() {
+            return Err(TokenError::config(
+                "`token_prefix` is for tokens that are not bound, leave it out or leave out `dpop`",
+            ));
+        }
+        if !pick_auth_method {
+            self.request.auth.check_names()?;
+        }
+        self.request.check(&ResolvedEndpoint::at(self.endpoint_source.url().clone()))
     }
 }
 
 impl<C> ClientCredentialsBuilder<C> {
     fn new(
         client: C,
-        url: Result<ConfiguredUrl, TokenError>,
+        endpoint_source: Result<EndpointSource, TokenError>,
         client_id: Secret,
         auth: ClientAuth,
     ) -> Self {
-        Self {
-            client,
-            url,
+        let credentials = endpoint_source.map(|endpoint_source| ClientCredentials {
+            client: Mutex::new(client),
+            endpoint_source,
             endpoint_options: EndpointOptions::default(),
             revocation_endpoint: None,
-            problem: None,
             request: TokenRequest::new(client_id, auth),
-            is_grant_chosen: false,
-            chosen_placement: None,
             response_options: ResponseOptions::default(),
             response_limit: RESPONSE_LIMIT,
-        }
+        });
+        Self { credentials }
     }
 
     /// Checks it all. Nothing is sent before a token is asked for.
@@ -203,105 +201,38 @@ impl<C> ClientCredentialsBuilder<C> {
     /// [`is_insecure`](TokenError::is_insecure) for a token endpoint over plain `http`. No message
     /// has a secret or the URL's query in it.
     pub fn build(self) -> Result<ClientCredentials<C>, TokenError> {
-        let url = self.url?;
-        if let Some(problem) = self.problem {
-            return Err(problem);
-        }
-        let (endpoint, is_discovered) = match &url {
-            ConfiguredUrl::TokenEndpoint(endpoint) => (&endpoint.url, false),
-            ConfiguredUrl::Issuer(discovery) => (discovery.issuer().url(), true),
-        };
-        if self.endpoint_options.transport_security == TransportSecurity::Required {
-            let all = [Some(endpoint), self.revocation_endpoint.as_ref()];
-            if let Some(endpoint) = all.into_iter().flatten().find(|url| !url.is_confidential()) {
-                return Err(TokenError::new(
-                    Kind::Insecure,
-                    format!(
-                        "the secret is not sent to {endpoint} over plain http, \
-                         use https or call `allow_http`"
-                    ),
-                ));
-            }
-        }
-        if self.endpoint_options.need_issuer() && !is_discovered {
-            return Err(TokenError::config(
-                "`mtls_endpoint_alias` and `pick_auth_method` go by the metadata of an issuer, \
-                 start from `ClientCredentials::discover`",
-            ));
-        }
-        if self.response_options.strictness == Strictness::Strict
-            && self.response_options.differ_from_rfc()
-        {
-            return Err(TokenError::config(
-                "`strict` wants answers as in RFC 6749, leave it out where a setter says that \
-                 they are otherwise",
-            ));
-        }
-        if self.request.binding.is_some() && self.response_options.prefix.is_some() {
-            return Err(TokenError::config(
-                "`token_prefix` is for tokens that are not bound, leave it out or leave out `dpop`",
-            ));
-        }
-        if self.endpoint_options.auth_method == AuthMethodChoice::Configured {
-            self.request.check_names()?;
-        }
-        let Self {
-            client,
-            endpoint_options,
-            revocation_endpoint,
-            request,
-            response_options,
-            response_limit,
-            ..
-        } = self;
-        let endpoint_source = match url {
-            ConfiguredUrl::TokenEndpoint(endpoint) => {
-                request.check(&endpoint)?;
-                EndpointSource::Fixed { endpoint, options: endpoint_options }
-            }
-            ConfiguredUrl::Issuer(discovery) => {
-                request.check(&ResolvedEndpoint::at(discovery.issuer().url().clone()))?;
-                let discovered = DiscoveredEndpoint::new(discovery, endpoint_options);
-                EndpointSource::Discovered(Box::new(discovered))
-            }
-        };
-        Ok(ClientCredentials::new(
-            client,
-            endpoint_source,
-            revocation_endpoint,
-            request,
-            response_options,
-            response_limit,
-        ))
+        let credentials = self.credentials?;
+        credentials.check()?;
+        Ok(credentials)
     }
 
-    /// Only the first problem is reported.
-    pub(super) fn record_problem(&mut self, problem: TokenError) {
-        self.problem.get_or_insert(problem);
-    }
-
-    /// Uses the metadata of one of these for the same issuer, or is itself one of them from now on.
-    pub(crate) fn share_discovery(&mut self, shared: &mut Vec<Arc<Discovery>>) {
-        let Ok(ConfiguredUrl::Issuer(discovery)) = &mut self.url else { return };
-        let issuer = discovery.issuer().identifier();
-        match shared.iter().find(|other| other.issuer().identifier() == issuer) {
-            Some(other) => *discovery = other.clone(),
-            None => shared.push(discovery.clone()),
+    pub(in crate::client_credentials) fn change(
+        self,
+        change: impl FnOnce(&mut ClientCredentials<C>),
+    ) -> Self {
+        Self {
+            credentials: self.credentials.map(|mut credentials| {
+                change(&mut credentials);
+                credentials
+            }),
         }
     }
 
-    pub(crate) fn problem(&self) -> Option<&TokenError> {
-        self.url.as_ref().err().or(self.problem.as_ref())
+    /// Does nothing after the first problem, which is the one that is reported.
+    pub(super) fn set(
+        self,
+        set: impl FnOnce(&mut ClientCredentials<C>) -> Result<(), TokenError>,
+    ) -> Self {
+        let credentials = self.credentials.and_then(|mut credentials| {
+            set(&mut credentials)?;
+            Ok(credentials)
+        });
+        Self { credentials }
     }
 }
 
 impl<C> fmt::Debug for ClientCredentialsBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCredentialsBuilder")
-            .field("url", &self.url)
-            .field("request", &self.request)
-            .field("response_options", &self.response_options)
-            .field("problem", &self.problem)
-            .finish_non_exhaustive()
+        f.debug_tuple("ClientCredentialsBuilder").field(&self.credentials).finish()
     }
 }

@@ -2,10 +2,7 @@
 //! token request.
 
 mod client_credentials_builder;
-#[cfg(feature = "dpop")]
-mod dpop;
 mod endpoint;
-mod grant;
 mod request;
 mod response;
 

@@ -1,10 +1,7 @@
 //! Setters for how the responses of the token endpoint are read.
 
 use super::client_credentials_builder::ClientCredentialsBuilder;
-use crate::{
-    client_credentials::response::{ExpiresInUnit, JsonPointer, Strictness, ZeroExpiresIn},
-    token::Token,
-};
+use crate::{client_credentials::response::JsonPointer, token::Token};
 
 /// How the responses are read.
 impl<C> ClientCredentialsBuilder<C> {
@@ -30,9 +27,11 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Ok(()) }
     /// # request(()).unwrap();
     /// ```
-    pub fn token_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.response_options.access_token = self.pointer(pointer);
-        self
+    pub fn token_at(self, pointer: impl AsRef<str>) -> Self {
+        self.set(|credentials| {
+            credentials.response_options.access_token = Some(JsonPointer::parse(pointer.as_ref())?);
+            Ok(())
+        })
     }
 
     /// Where the lifetime is in the answer, as a JSON pointer (RFC 6901). The default is
@@ -41,9 +40,11 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses what is no JSON pointer.
-    pub fn expires_in_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.response_options.expires_in = self.pointer(pointer);
-        self
+    pub fn expires_in_at(self, pointer: impl AsRef<str>) -> Self {
+        self.set(|credentials| {
+            credentials.response_options.expires_in = Some(JsonPointer::parse(pointer.as_ref())?);
+            Ok(())
+        })
     }
 
     /// Where the token's type is in the answer, as a JSON pointer (RFC 6901). The default is
@@ -52,45 +53,32 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses what is no JSON pointer.
-    pub fn token_type_at(mut self, pointer: impl AsRef<str>) -> Self {
-        self.response_options.token_type = self.pointer(pointer);
-        self
+    pub fn token_type_at(self, pointer: impl AsRef<str>) -> Self {
+        self.set(|credentials| {
+            credentials.response_options.token_type = Some(JsonPointer::parse(pointer.as_ref())?);
+            Ok(())
+        })
     }
 
-    fn pointer(&mut self, pointer: impl AsRef<str>) -> Option<JsonPointer> {
-        match JsonPointer::parse(pointer.as_ref()) {
-            Ok(pointer) => Some(pointer),
-            Err(problem) => {
-                self.record_problem(problem);
-                None
-            }
-        }
+    /// Whether `expires_in` is in milliseconds, as Fiserv sends it. Default: `false`, which is what RFC 6749
+    /// section 5.1 says: seconds.
+    pub fn expires_in_millis(self, millis: bool) -> Self {
+        self.change(|credentials| credentials.response_options.expires_in_millis = millis)
     }
 
-    /// Takes `expires_in` as milliseconds, as Fiserv sends it. The default, and what RFC 6749
-    /// section 5.1 says, is seconds.
-    pub fn expires_in_millis(mut self) -> Self {
-        self.response_options.expires_in_unit = ExpiresInUnit::Milliseconds;
-        self
+    /// Whether an `expires_in` of zero stands for a token that does not expire, as Mailchimp means it. Default:
+    /// `false`. Such a token then serves those who wait for it, and is forgotten.
+    pub fn zero_means_never(self, never: bool) -> Self {
+        self.change(|credentials| credentials.response_options.zero_means_never = never)
     }
 
-    /// Takes an `expires_in` of zero as a token that does not expire, as Mailchimp means it. By
-    /// default such a token serves those who wait for it, and is then forgotten.
-    pub fn zero_means_never(mut self) -> Self {
-        self.response_options.zero_expires_in = ZeroExpiresIn::Never;
-        self
-    }
-
-    /// Refuses what is tolerated otherwise though the RFCs do not allow it: a missing `token_type`
+    /// Whether to refuse what is tolerated otherwise though the RFCs do not allow it: a missing `token_type`
     /// or one that is not `Bearer`, answers that are not JSON, an `expires_in` that is no whole
-    /// number, and tokens that are no `b64token` (RFC 6749 section 5.1, RFC 6750 section 2.1).
+    /// number, and tokens that are no `b64token` (RFC 6749 section 5.1, RFC 6750 section 2.1). Default: `false`.
     ///
-    /// # Errors
-    ///
-    /// [`build`](Self::build) refuses it together with the setters for answers of another form.
-    pub fn strict(mut self) -> Self {
-        self.response_options.strictness = Strictness::Strict;
-        self
+    /// What other setters say of the answers holds all the same: where the fields are, and what `expires_in` means.
+    pub fn strict(self, strict: bool) -> Self {
+        self.change(|credentials| credentials.response_options.strict = strict)
     }
 
     /// What stands before the token when it is sent to an API, instead of `Bearer` and a space: for
@@ -100,18 +88,17 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses control and non-ASCII characters.
-    pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
-        let prefix = prefix.into();
-        match Token::prefixed(&prefix, "token") {
-            Ok(_) => self.response_options.prefix = Some(prefix),
-            Err(problem) => self.record_problem(problem),
-        }
-        self
+    pub fn token_prefix(self, prefix: impl Into<String>) -> Self {
+        self.set(|credentials| {
+            let prefix = prefix.into();
+            Token::prefixed(&prefix, "token")?;
+            credentials.response_options.prefix = Some(prefix);
+            Ok(())
+        })
     }
 
     /// The largest answer that is read, in bytes. The default is 1 MiB.
-    pub fn response_limit(mut self, bytes: usize) -> Self {
-        self.response_limit = bytes;
-        self
+    pub fn response_limit(self, bytes: usize) -> Self {
+        self.change(|credentials| credentials.response_limit = bytes)
     }
 }

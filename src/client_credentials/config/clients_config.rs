@@ -9,10 +9,15 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
-use super::{client_credentials_config::ClientCredentialsConfig, defaults::inherit};
-use crate::{client_credentials::credentials::ClientCredentials, error::TokenError};
+use super::client_credentials_config::ClientCredentialsConfig;
 #[cfg(feature = "token-caches")]
 use crate::{client_credentials::message::HttpClient, tokens::TokenCaches};
+use crate::{
+    client_credentials::{
+        builder::ClientCredentialsBuilder, credentials::ClientCredentials, endpoint::EndpointSource,
+    },
+    error::TokenError,
+};
 
 /// Clients by name, as a file or the environment describes them.
 ///
@@ -78,16 +83,14 @@ impl ClientsConfig {
         self,
         client: C,
     ) -> Result<BTreeMap<String, ClientCredentials<C>>, TokenError> {
-        let mut issuers = Vec::new();
+        let mut issuers = BTreeMap::new();
         let mut credentials = BTreeMap::new();
         for (name, mut config) in self.clients {
             if let Some(defaults) = &self.defaults {
-                inherit(&mut config, defaults);
+                config.fields.inherit(&defaults.fields);
             }
-            let built = config.builder(client.clone()).and_then(|mut builder| {
-                builder.share_discovery(&mut issuers);
-                builder.build()
-            });
+            let builder = config.builder(client.clone());
+            let built = builder.and_then(|builder| share_metadata(builder, &mut issuers).build());
             let built = built.map_err(|problem| problem.in_field(&field(&name)))?;
             credentials.insert(name, built);
         }
@@ -116,6 +119,20 @@ impl ClientsConfig {
             })
         }))
     }
+}
+
+/// Clients of one issuer read its metadata from one place, which the first of them is made with.
+fn share_metadata<C>(
+    builder: ClientCredentialsBuilder<C>,
+    issuers: &mut BTreeMap<String, EndpointSource>,
+) -> ClientCredentialsBuilder<C> {
+    builder.change(|ClientCredentials { endpoint_source, .. }| {
+        if let EndpointSource::Discovered(discovered) = endpoint_source {
+            let issuer = discovered.issuer().identifier().to_owned();
+            let shared = issuers.entry(issuer).or_insert_with(|| endpoint_source.derive());
+            *endpoint_source = shared.derive();
+        }
+    })
 }
 
 fn field(name: &str) -> String {

@@ -8,7 +8,6 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::field_error::invalid;
 use crate::error::TokenError;
 
 /// The value that a loader gave for a field. It is converted only when the field's name is known, so that an
@@ -44,12 +43,12 @@ impl Value {
         Ok(self.text(field)?.map(|text| text.expose_secret().to_owned()))
     }
 
-    pub(super) fn flag(self, field: &str) -> Result<bool, TokenError> {
+    pub(super) fn flag(self, field: &str) -> Result<Option<bool>, TokenError> {
         match self {
-            Self::Absent => Ok(false),
-            Self::Flag(flag) => Ok(flag),
-            Self::Text(text) if text.expose_secret() == "true" => Ok(true),
-            Self::Text(text) if text.expose_secret() == "false" => Ok(false),
+            Self::Absent => Ok(None),
+            Self::Flag(flag) => Ok(Some(flag)),
+            Self::Text(text) if text.expose_secret() == "true" => Ok(Some(true)),
+            Self::Text(text) if text.expose_secret() == "false" => Ok(Some(false)),
             _ => Err(invalid(field, "is neither `true` nor `false`, write one of them")),
         }
     }
@@ -86,6 +85,11 @@ impl Value {
         };
         members.into_iter().filter_map(member).collect()
     }
+}
+
+/// Names the field and does not show its value.
+pub(super) fn invalid(field: &str, why: &str) -> TokenError {
+    TokenError::config(format!("`{}` {why}", field.escape_debug()))
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// The metadata, with the members that are used here.
 #[derive(Deserialize)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     pub(super) issuer: String,
     token_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
@@ -28,21 +28,16 @@ impl Metadata {
         object.starts_with(b"{").then(|| serde_json::from_slice(object).ok()).flatten()
     }
 
-    pub(super) fn token_endpoint(&self) -> Option<&str> {
-        self.token_endpoint.as_deref()
+    /// The token endpoint and the revocation endpoint.
+    pub(super) fn endpoints(&self) -> [Option<&str>; 2] {
+        [self.token_endpoint.as_deref(), self.revocation_endpoint.as_deref()]
     }
 
-    /// For clients that authenticate with a certificate. The same as for others if it has no other.
-    pub(super) fn mtls_token_endpoint(&self) -> Option<&str> {
-        self.mtls_endpoint_aliases.token_endpoint.as_deref().or(self.token_endpoint())
-    }
-
-    pub(super) fn revocation_endpoint(&self) -> Option<&str> {
-        self.revocation_endpoint.as_deref()
-    }
-
-    pub(super) fn mtls_revocation_endpoint(&self) -> Option<&str> {
-        self.mtls_endpoint_aliases.revocation_endpoint.as_deref().or(self.revocation_endpoint())
+    /// Those for clients that authenticate with a certificate. The same as for others if there are no other ones.
+    pub(super) fn mtls_endpoints(&self) -> [Option<&str>; 2] {
+        let Aliases { token_endpoint, revocation_endpoint } = &self.mtls_endpoint_aliases;
+        let [token, revocation] = self.endpoints();
+        [token_endpoint.as_deref().or(token), revocation_endpoint.as_deref().or(revocation)]
     }
 
     pub(super) fn auth_methods(&self) -> Vec<&str> {

@@ -6,17 +6,13 @@ mod discovery;
 mod issuer;
 mod metadata;
 mod metadata_request;
-mod options;
 mod resolved;
 mod source;
 mod url;
 
 pub(super) use self::{
-    discovered::DiscoveredEndpoint,
-    discovery::Discovery,
-    issuer::Issuer,
-    options::{AuthMethodChoice, EndpointOptions, MetadataEndpoint, TransportSecurity},
-    resolved::ResolvedEndpoint,
+    discovered::Freshness,
+    resolved::{EndpointOptions, ResolvedEndpoint},
     source::EndpointSource,
     url::EndpointUrl,
 };

@@ -4,23 +4,41 @@ use std::sync::Arc;
 
 use super::{
     discovered::{DiscoveredEndpoint, Freshness},
-    options::EndpointOptions,
+    issuer::Issuer,
     resolved::ResolvedEndpoint,
+    url::EndpointUrl,
 };
+use crate::error::TokenError;
 
 /// A fixed endpoint, or one that discovery finds.
 #[derive(Debug)]
 pub(crate) enum EndpointSource {
-    Fixed { endpoint: Arc<ResolvedEndpoint>, options: EndpointOptions },
-    Discovered(Box<DiscoveredEndpoint>),
+    Fixed(Arc<ResolvedEndpoint>),
+    Discovered(DiscoveredEndpoint),
 }
 
 impl EndpointSource {
-    /// What the user chose about the endpoint.
-    pub(crate) fn options(&self) -> EndpointOptions {
+    pub(crate) fn at(url: &str) -> Result<Self, TokenError> {
+        Ok(Self::Fixed(Arc::new(ResolvedEndpoint::at(EndpointUrl::parse(url)?))))
+    }
+
+    pub(crate) fn of_issuer(issuer: &str) -> Result<Self, TokenError> {
+        Ok(Self::Discovered(DiscoveredEndpoint::of(Issuer::parse(issuer)?)))
+    }
+
+    /// The same, without what was met with the endpoint.
+    pub(crate) fn derive(&self) -> Self {
         match self {
-            Self::Fixed { options, .. } => *options,
-            Self::Discovered(discovered) => discovered.options(),
+            Self::Fixed(endpoint) => Self::Fixed(endpoint.clone()),
+            Self::Discovered(discovered) => Self::Discovered(discovered.derive()),
+        }
+    }
+
+    /// The endpoint, or the issuer in its place.
+    pub(crate) fn url(&self) -> &EndpointUrl {
+        match self {
+            Self::Fixed(endpoint) => &endpoint.url,
+            Self::Discovered(discovered) => discovered.issuer().url(),
         }
     }
 
@@ -28,29 +46,21 @@ impl EndpointSource {
     #[cfg(feature = "shared")]
     pub(crate) fn identity(&self) -> serde_json::Value {
         match self {
-            Self::Fixed { endpoint, .. } => {
+            Self::Fixed(endpoint) => {
                 let url = &endpoint.url;
                 serde_json::json!({ "endpoint": [url.origin().to_string(), url.path(), url.query()] })
             }
             Self::Discovered(discovered) => {
-                serde_json::json!({ "issuer": discovered.discovery().issuer().identifier() })
+                serde_json::json!({ "issuer": discovered.issuer().identifier() })
             }
         }
     }
 
-    /// A token request is sent there, and its outcome is not known yet.
-    pub(crate) fn mark_stale(&self) {
-        match self {
-            Self::Fixed { .. } => {}
-            Self::Discovered(discovered) => discovered.mark(Freshness::Stale),
-        }
-    }
-
-    /// The outcome gives no reason to read the metadata again.
-    pub(crate) fn mark_fresh(&self) {
-        match self {
-            Self::Fixed { .. } => {}
-            Self::Discovered(discovered) => discovered.mark(Freshness::Fresh),
+    /// Whether the last token request there was answered, and not refused. While it is under way it counts as
+    /// one that was not: a fetch that runs into its timeout ends there.
+    pub(crate) fn mark(&self, freshness: Freshness) {
+        if let Self::Discovered(discovered) = self {
+            discovered.mark(freshness);
         }
     }
 }

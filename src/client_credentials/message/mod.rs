@@ -5,9 +5,8 @@ mod http_client;
 mod parts;
 mod placement;
 
-pub use self::http_client::HttpClient;
+pub use self::{http_client::HttpClient, placement::Placement};
 pub(super) use self::{
     http_client::{CollectedBody, transport_error},
     parts::{Param, RequestParts},
-    placement::Placement,
 };

@@ -54,7 +54,7 @@ pub(super) fn encode(
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
             Method::POST
         }
-        Placement::Get => Method::GET,
+        Placement::LegacyGet => Method::GET,
     };
     headers.extend(overriding.clone());
     for value in overriding.values().filter(|value| value.is_sensitive()) {

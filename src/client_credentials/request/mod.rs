@@ -4,12 +4,8 @@
 mod encode;
 mod grant;
 mod params;
-mod prepared;
 pub(super) mod scope;
 mod token_request;
 
-pub(super) use self::{
-    grant::{Grant, GrantType, TypedToken},
-    prepared::PreparedRequest,
-    token_request::{ClientIdPlacement, TokenRequest},
-};
+pub use self::grant::{Grant, TokenExchange};
+pub(super) use self::token_request::{PreparedRequest, TokenRequest};

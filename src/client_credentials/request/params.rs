@@ -94,7 +94,7 @@ impl Params {
                 Value::Secret(_) if parts.placement() == Placement::Query => {
                     return Err(TokenError::config(
                         "a secret parameter is not sent in a URL, use `secret_param` \
-                         without `params_in_query`",
+                         without `Placement::Query`",
                     ));
                 }
                 Value::Secret(value) => parts.secret_param(name, context.secrets.text(value)),
@@ -114,7 +114,7 @@ impl Params {
         if let Some(reserved) = RESERVED.iter().find(|reserved| **reserved == name) {
             return Err(TokenError::config(format!(
                 "`{reserved}` cannot be an extra parameter, \
-                 use `ClientAuth`, `scope`, `grant_type` or `legacy_password_grant`"
+                 use `ClientAuth`, `scope` or `Grant`"
             )));
         }
         if !is_repeatable(name) && self.pairs.iter().any(|(other, _)| other == name) {

@@ -1,25 +1,26 @@
 //! What all token requests of a client have in common, and how one of them is made.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use http::{HeaderMap, HeaderValue, header::ACCEPT};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, header::ACCEPT};
+use http_body_util::Full;
 
 use super::{
     encode::encode,
-    grant::{Grant, GrantType},
+    grant::Grant,
     params::{self, Params},
-    prepared::PreparedRequest,
 };
 use crate::{
     client_credentials::{
-        auth::{ClientAuth, ParameterNames, RequestContext},
-        binding::TokenBinding,
+        auth::{ClientAuth, RequestContext},
+        binding::{SentProof, TokenBinding},
         endpoint::{EndpointUrl, ResolvedEndpoint},
         message::{Placement, RequestParts},
         response::ErrorHints,
     },
     error::TokenError,
-    secret::{ResolvedSecrets, Secret},
+    secret::{Redactor, ResolvedSecrets, Secret},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -31,42 +32,35 @@ const AUTHENTICATING: [&str; 3] = ["client_secret", "client_assertion", "client_
 #[derive(Clone)]
 pub(crate) struct TokenRequest {
     pub(crate) client_id: Secret,
-    pub(crate) client_id_placement: ClientIdPlacement,
     pub(crate) auth: ClientAuth,
-    pub(crate) parameter_names: ParameterNames,
     pub(crate) grant: Grant,
-    pub(crate) grant_type: GrantType,
     pub(crate) scope: Option<String>,
     pub(crate) scope_separator: char,
     pub(crate) params: Params,
     pub(crate) headers: HeaderMap,
     pub(crate) placement: Placement,
-    pub(crate) binding: Option<TokenBinding>,
+    pub(crate) binding: Option<Arc<dyn TokenBinding>>,
 }
 
-/// Where the client's id is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClientIdPlacement {
-    /// Where the way to authenticate has it.
-    Auth,
-    /// There, and among the parameters.
-    AuthAndParams,
+/// An HTTP request, and what its response is read with.
+pub(crate) struct PreparedRequest {
+    pub(crate) request: Request<Full<Bytes>>,
+    pub(crate) redactor: Redactor,
+    pub(crate) hints: ErrorHints,
+    pub(crate) proof: Option<SentProof>,
 }
 
 impl TokenRequest {
     pub(crate) fn new(client_id: Secret, auth: ClientAuth) -> Self {
         Self {
             client_id,
-            client_id_placement: ClientIdPlacement::Auth,
             auth,
-            parameter_names: ParameterNames::default(),
-            grant: Grant::ClientCredentials,
-            grant_type: GrantType::Registered,
+            grant: Grant::client_credentials(),
             scope: None,
             scope_separator: ' ',
             params: Params::default(),
             headers: HeaderMap::new(),
-            placement: Placement::Form,
+            placement: Placement::default(),
             binding: None,
         }
     }
@@ -103,34 +97,12 @@ impl TokenRequest {
             if let Some(name) = names.iter().find(|name| **name == configured) {
                 return Err(TokenError::config(format!(
                     "the token endpoint's URL has the parameter `{}` already, leave it out \
-                     there: it is sent anyway, or in the query with `params_in_query`",
+                     there: it is sent anyway, or in the query with `Placement::Query`",
                     name.escape_debug()
                 )));
             }
         }
         encode(parts, &endpoint.url, &self.headers).map(drop)
-    }
-
-    /// Finds names for parameters that are not sent.
-    pub(crate) fn check_names(&self) -> Result<(), TokenError> {
-        let usual = ParameterNames::default();
-        let has_id = self.auth.method().has_client_id_param()
-            || self.client_id_placement == ClientIdPlacement::AuthAndParams;
-        if !has_id && self.parameter_names.client_id != usual.client_id {
-            return Err(TokenError::config(
-                "`client_id_name` names a parameter that this `ClientAuth` does not send, \
-                 leave it out or call `client_id_in_body`",
-            ));
-        }
-        if !self.auth.method().has_client_secret_param()
-            && self.parameter_names.client_secret != usual.client_secret
-        {
-            return Err(TokenError::config(
-                "`client_secret_name` names a parameter that this `ClientAuth` does not send, \
-                 leave it out or choose `ClientAuth::post`",
-            ));
-        }
-        Ok(())
     }
 
     /// What has to be read before a request.
@@ -154,8 +126,7 @@ impl TokenRequest {
         }
         let mut suspects = vec![&self.client_id];
         // An assertion that is new each time says nothing of the password that goes with it.
-        let is_password = matches!(self.grant, Grant::Password { .. });
-        if !(is_password && self.auth.method().is_external_assertion()) {
+        if !(self.grant.is_password() && self.auth.method().is_external_assertion()) {
             suspects.extend(self.auth.method().secret());
         }
         suspects
@@ -173,15 +144,10 @@ impl TokenRequest {
         let mut headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         headers.sort_unstable();
-        let grant_type = match &self.grant_type {
-            GrantType::Registered => Some(self.grant.grant_type()),
-            GrantType::Custom(grant_type) => Some(&**grant_type),
-            GrantType::Omitted => None,
-        };
         let mut identity = serde_json::json!({
             "client_id": client_id,
             "grant": self.grant.identity()?,
-            "grant_type": grant_type,
+            "grant_type": self.grant.grant_type(),
             "scope": self.scope,
             "scope_separator": self.scope_separator,
             "params": self.params.identity()?,
@@ -211,8 +177,10 @@ impl TokenRequest {
             }
         }
         let (mut request, mut redactor) = encode(parts, &endpoint.url, &self.headers)?;
-        let prove = |binding: &TokenBinding| binding.prove(&mut request, &mut redactor, now);
-        let proof = self.binding.as_ref().map(prove).transpose()?;
+        let proof = match &self.binding {
+            Some(binding) => Some(binding.prove(&mut request, &mut redactor, now)?),
+            None => None,
+        };
         Ok(PreparedRequest { request, redactor, hints, proof })
     }
 
@@ -230,7 +198,7 @@ impl TokenRequest {
         let hints = self.hints(auth, context);
         let mut parts = RequestParts::new(Placement::Form);
         parts.headers.insert(ACCEPT, JSON);
-        self.authenticate(auth, context, &mut parts)?;
+        auth.apply(context, &mut parts)?;
         parts.secret_param("token", token);
         parts.param("token_type_hint", "access_token");
         let (request, redactor) = encode(parts, url, &self.headers)?;
@@ -269,11 +237,9 @@ impl TokenRequest {
         context: RequestContext<'a>,
     ) -> Result<RequestParts<'a>, TokenError> {
         if context.client_id.is_empty() && self.needs_client_id() {
-            return Err(TokenError::config(match self.client_id_placement {
-                ClientIdPlacement::Auth => {
-                    "the client id is empty, pass the one that the issuer has registered"
-                }
-                ClientIdPlacement::AuthAndParams => {
+            return Err(TokenError::config(match self.auth.has_client_id_in_body() {
+                false => "the client id is empty, pass the one that the issuer has registered",
+                true => {
                     "the client id that `client_id_in_body` sends is empty, pass the one that the \
                      issuer has registered"
                 }
@@ -281,12 +247,10 @@ impl TokenRequest {
         }
         let mut parts = RequestParts::new(self.placement);
         parts.headers.insert(ACCEPT, JSON);
-        match &self.grant_type {
-            GrantType::Registered => parts.param("grant_type", self.grant.grant_type()),
-            GrantType::Custom(grant_type) => parts.param("grant_type", &**grant_type),
-            GrantType::Omitted => {}
+        if let Some(grant_type) = self.grant.grant_type() {
+            parts.param("grant_type", grant_type);
         }
-        self.authenticate(auth, context, &mut parts)?;
+        auth.apply(context, &mut parts)?;
         self.grant.apply(context, &mut parts)?;
         if let Some(scope) = &self.scope {
             parts.param("scope", scope.replace(' ', self.scope_separator.encode_utf8(&mut [0; 4])));
@@ -295,23 +259,8 @@ impl TokenRequest {
         Ok(parts)
     }
 
-    fn authenticate<'a>(
-        &'a self,
-        auth: &'a ClientAuth,
-        context: RequestContext<'a>,
-        parts: &mut RequestParts<'a>,
-    ) -> Result<(), TokenError> {
-        auth.method().apply(context, &self.parameter_names, parts)?;
-        if self.client_id_placement == ClientIdPlacement::AuthAndParams
-            && !auth.method().has_client_id_param()
-        {
-            parts.param(&self.parameter_names.client_id, context.client_id);
-        }
-        Ok(())
-    }
-
     fn needs_client_id(&self) -> bool {
-        self.client_id_placement == ClientIdPlacement::AuthAndParams
+        self.auth.has_client_id_in_body()
             || self.auth.method().needs_client_id() && !self.is_named_by_assertion()
     }
 
@@ -327,7 +276,7 @@ impl fmt::Debug for TokenRequest {
         f.debug_struct("TokenRequest")
             .field("client_id", client_id)
             .field("auth", &self.auth)
-            .field("grant_type", &self.grant_type)
+            .field("grant", &self.grant)
             .field("scope", &self.scope)
             .field("shape", &self.placement)
             .finish_non_exhaustive()

@@ -5,10 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, error::Category, value::RawValue};
 
-use super::{
-    json_pointer::JsonPointer,
-    options::{ResponseOptions, Strictness},
-};
+use super::{json_pointer::JsonPointer, options::ResponseOptions};
 
 /// The fields of a token response or an error response (RFC 6749 section 5).
 #[derive(Default)]
@@ -57,7 +54,7 @@ impl Fields {
             Some(_) if is_bare_token && !is_form_of_an_error(text) => {
                 Ok(Self { access_token: Field::Text(text.to_owned()), ..Self::default() })
             }
-            Some(_) if options.strictness == Strictness::Strict => Err("no JSON object".into()),
+            Some(_) if options.strict => Err("no JSON object".into()),
             Some(_) => Self::from_form(text),
         }
     }

@@ -12,6 +12,6 @@ pub(super) use self::{
     error_hints::ErrorHints,
     error_response::is_transient,
     json_pointer::JsonPointer,
-    options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
+    options::ResponseOptions,
     reader::{ResponseReader, with_retry_after},
 };

@@ -25,7 +25,7 @@ use crate::{
 /// rest may be a token.
 pub(crate) struct ResponseReader<'r> {
     pub(crate) options: &'r ResponseOptions,
-    pub(crate) binding: Option<&'r TokenBinding>,
+    pub(crate) binding: Option<&'r dyn TokenBinding>,
     pub(crate) redactor: Redactor,
     pub(crate) hints: ErrorHints,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     fields::{Field, Fields},
-    options::{ExpiresInUnit, ResponseOptions, Strictness, ZeroExpiresIn},
+    options::ResponseOptions,
 };
 use crate::{
     client_credentials::binding::TokenBinding,
@@ -21,7 +21,7 @@ const LONGEST_LIFETIME: f64 = i32::MAX as f64;
 pub(super) fn token(
     fields: &Fields,
     options: &ResponseOptions,
-    binding: Option<&TokenBinding>,
+    binding: Option<&dyn TokenBinding>,
 ) -> Result<Token, TokenError> {
     let access_token = access_token(fields)?;
     let token = match (token_type(&fields.token_type)?, binding) {
@@ -36,7 +36,7 @@ pub(super) fn token(
             ));
         }
         (TokenType::Bearer, binding) => {
-            binding.map_or(Ok(()), TokenBinding::check_bearer)?;
+            binding.map_or(Ok(()), |binding| binding.check_bearer())?;
             check_strictly(access_token, fields, "bearer", options)?;
             match &options.prefix {
                 None => Token::bearer(access_token),
@@ -76,7 +76,7 @@ fn check_strictly(
     token_type: &str,
     options: &ResponseOptions,
 ) -> Result<(), TokenError> {
-    if options.strictness != Strictness::Strict {
+    if !options.strict {
         return Ok(());
     }
     let is_named =
@@ -140,14 +140,11 @@ fn lifetime(expires_in: &Field, options: &ResponseOptions) -> Option<Duration> {
         return None;
     }
     let number: f64 = text.parse().ok()?;
-    let seconds = match options.expires_in_unit {
-        ExpiresInUnit::Seconds => number,
-        ExpiresInUnit::Milliseconds => number / 1000.0,
-    };
-    match options.zero_expires_in {
-        ZeroExpiresIn::Never if number == 0.0 => Some(Duration::MAX),
-        _ => (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64)),
+    if options.zero_means_never && number == 0.0 {
+        return Some(Duration::MAX);
     }
+    let seconds = if options.expires_in_millis { number / 1000.0 } else { number };
+    (seconds >= 0.0).then(|| Duration::from_secs(seconds.min(LONGEST_LIFETIME) as u64))
 }
 
 fn scope(scope: &Field) -> Option<String> {

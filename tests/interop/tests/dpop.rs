@@ -3,7 +3,7 @@
 use http::{Request, StatusCode};
 use serde_json::json;
 use tower::Layer;
-use tower_bearer::{BearerAuthLayer, ClientAuth, DpopKey, Jwt, JwtAlgorithm, TokenCache};
+use tower_bearer::{BearerAuthLayer, ClientAuth, Dpop, DpopKey, Jwt, JwtAlgorithm, TokenCache};
 
 use crate::{
     http::{Body, Http, send},
@@ -33,7 +33,8 @@ async fn a_bound_token_is_fetched_used_revoked_and_replaced() {
         let id = format!("bound-{algorithm:?}");
         register_bound(&id).await;
         let key = DpopKey::generate(algorithm).unwrap();
-        let tokens = TokenCache::new(credentials(&id, "s3cr3t").dpop(key).build().unwrap());
+        let tokens =
+            TokenCache::new(credentials(&id, "s3cr3t").dpop(Dpop::new(key)).build().unwrap());
         let http = Http::new();
         let client = BearerAuthLayer::new(tokens.clone()).layer(http.clone());
         for page in 0..10 {
@@ -80,7 +81,7 @@ async fn an_assertion_and_a_proof_go_together_with_a_key_from_pem() {
     .await;
     let auth = ClientAuth::assertion(Jwt::new(JwtAlgorithm::ES256, key("p256")).kid("p256"));
     let bound = DpopKey::from_pem(key("ed25519")).await.unwrap();
-    let credentials = credentials("bound by pem", auth).dpop(bound).build().unwrap();
+    let credentials = credentials("bound by pem", auth).dpop(Dpop::new(bound)).build().unwrap();
     let client = BearerAuthLayer::new(credentials).layer(Http::new());
     let (status, order) = send(client, get_orders()).await.unwrap();
     assert_eq!(status, StatusCode::OK);
@@ -95,7 +96,7 @@ async fn a_client_that_is_registered_for_bearer_tokens_is_told_so() {
     assert!(token.header_value().to_str().unwrap().starts_with("Bearer "));
     // This issuer binds what comes with a proof, whatever the registration says.
     let key = DpopKey::generate(JwtAlgorithm::ES256).unwrap();
-    let bound = credentials("bound nowhere", "s3cr3t").dpop(key).build().unwrap();
+    let bound = credentials("bound nowhere", "s3cr3t").dpop(Dpop::new(key)).build().unwrap();
     let token = TokenCache::new(bound).token().await.unwrap();
     assert!(token.header_value().to_str().unwrap().starts_with("DPoP "));
     // And it refuses a request without one from a client that has to bind.

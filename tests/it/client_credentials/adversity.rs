@@ -7,7 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 use tower_bearer::{
-    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Placement, Secret, TokenCache,
+    TokenError,
 };
 
 use crate::client_credentials::token_endpoint::*;
@@ -68,7 +69,7 @@ async fn a_password_is_not_sent_twice_because_an_assertion_is_new() {
         let body = format!(r#"{{"error":"{code}"}}"#);
         let endpoint = TokenEndpoint::new([json(400, &body)]);
         let credentials = with(&endpoint, ClientAuth::assertion(changing()));
-        failure(credentials.legacy_password_grant("user", "wrong")).await;
+        failure(credentials.grant(Grant::legacy_password("user", "wrong"))).await;
         assert_eq!(endpoint.requests(), 1, "{code}");
     }
 }
@@ -104,7 +105,7 @@ async fn a_changed_secret_is_not_sent_where_no_secret_was_refused() {
 async fn a_password_that_has_changed_is_sent_once_more() {
     let refuses = || json(400, r#"{"error":"invalid_grant"}"#);
     let endpoint = TokenEndpoint::new([refuses(), refuses()]);
-    failure(endpoint.credentials().legacy_password_grant("user", changing())).await;
+    failure(endpoint.credentials().grant(Grant::legacy_password("user", changing()))).await;
     assert_eq!(endpoint.requests(), 2);
 }
 
@@ -140,7 +141,8 @@ async fn a_final_code_is_found_in_an_answer_that_is_not_quite_sound() {
         br#"{"error":"invalid_grant","error_description":"a","error_description":"b"}"#,
     ] {
         let endpoint = TokenEndpoint::new([answer(500, &[], body)]);
-        let error = failure(endpoint.credentials().legacy_password_grant("user", "wrong")).await;
+        let error =
+            failure(endpoint.credentials().grant(Grant::legacy_password("user", "wrong"))).await;
         assert!(error.is_refused() && endpoint.requests() == 1, "{error:?}");
     }
 }
@@ -154,7 +156,7 @@ async fn a_value_of_the_configured_query_is_hidden_everywhere() {
 
     let failed = || Answer::Error("upstream /token?code=fk-S3CR3T failed".into());
     let endpoint = TokenEndpoint::new([failed(), failed()]);
-    let credentials = endpoint.at(&format!("{URL}?code=fk%2DS3CR3T")).params_in_query();
+    let credentials = endpoint.at(&format!("{URL}?code=fk%2DS3CR3T")).placement(Placement::Query);
     let shown = shown(&failure(credentials).await);
     assert!(shown.contains(LEFT_OUT) && !shown.contains("S3CR3T"), "{shown}");
 }

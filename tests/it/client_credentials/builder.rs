@@ -4,7 +4,9 @@ use http::{
     HeaderName, HeaderValue,
     header::{AUTHORIZATION, CONTENT_LENGTH},
 };
-use tower_bearer::{ClientAuth, ClientCredentials, Jwt, JwtAlgorithm, Secret, TokenError};
+use tower_bearer::{
+    ClientAuth, ClientCredentials, Grant, Jwt, JwtAlgorithm, Placement, Secret, TokenError,
+};
 
 use crate::client_credentials::token_endpoint::*;
 
@@ -50,59 +52,51 @@ fn what_cannot_work_is_refused_when_it_is_built() {
         ),
         ("an authorization header", credentials().header(AUTHORIZATION, value()).build()),
         ("a content-length", credentials().header(CONTENT_LENGTH, value()).build()),
-        ("post without a form", with(ClientAuth::post(SECRET)).params_in_query().build()),
-        ("post in a GET", with(ClientAuth::post(SECRET)).legacy_get().build()),
+        ("post without a form", with(ClientAuth::post(SECRET)).placement(Placement::Query).build()),
+        ("post in a GET", with(ClientAuth::post(SECRET)).placement(Placement::LegacyGet).build()),
         (
             "a password in the query",
-            credentials().legacy_password_grant("me", SECRET).params_in_query().build(),
+            credentials()
+                .grant(Grant::legacy_password("me", SECRET))
+                .placement(Placement::Query)
+                .build(),
         ),
-        ("an empty username", credentials().legacy_password_grant("", SECRET).build()),
-        ("two grants", {
-            let builder = credentials().legacy_password_grant("me", SECRET);
-            builder.jwt_bearer_grant(Secret::from("a.b.c")).build()
-        }),
-        ("a grant twice", {
-            let builder = credentials().legacy_password_grant("me", SECRET);
-            builder.legacy_password_grant("you", SECRET).build()
-        }),
-        ("an empty grant type", credentials().grant_type("").build()),
-        ("no name for the id", credentials().client_id_name("").build()),
-        ("no name for the secret", credentials().client_secret_name("").build()),
+        ("an empty username", credentials().grant(Grant::legacy_password("", SECRET)).build()),
+        ("an empty grant type", credentials().grant(Grant::of_type("")).build()),
+        ("no name for the id", with(ClientAuth::post(SECRET).client_id_name("")).build()),
+        ("no name for the secret", with(ClientAuth::post(SECRET).client_secret_name("")).build()),
         (
             "a name that is sent anyway",
-            with(ClientAuth::post(SECRET)).client_id_name("scope").scope("a").build(),
+            with(ClientAuth::post(SECRET).client_id_name("scope")).scope("a").build(),
         ),
         (
             "a parameter with the secret's name",
-            with(ClientAuth::post(SECRET)).client_secret_name("key").param("key", "a").build(),
+            with(ClientAuth::post(SECRET).client_secret_name("key")).param("key", "a").build(),
         ),
         ("a letter between scopes", credentials().scope_separator('x').build()),
         ("a quote between scopes", credentials().scope_separator('"').build()),
         ("a line break between scopes", credentials().scope_separator('\n').build()),
-        ("JSON and a query", credentials().json_body().params_in_query().build()),
-        ("a GET and JSON", credentials().legacy_get().json_body().build()),
         ("no pointer", credentials().token_at("access_token").build()),
         ("no pointer to a lifetime", credentials().expires_in_at("$.SENSITIVE").build()),
         ("a broken pointer", credentials().token_type_at("/a~").build()),
         ("a prefix of two lines", credentials().token_prefix("Token\n").build()),
-        ("strict and milliseconds", credentials().strict().expires_in_millis().build()),
-        ("strict and a place", credentials().token_at("/t").strict().build()),
-        ("strict and zero", credentials().zero_means_never().strict().build()),
         ("a secret parameter twice", {
             credentials().secret_param("a", "SENSITIVE").param("a", "b").build()
         }),
         ("a secret parameter in the query", {
-            credentials().secret_param("a", "SENSITIVE").params_in_query().build()
+            credentials().secret_param("a", "SENSITIVE").placement(Placement::Query).build()
         }),
         ("a secret grant", credentials().secret_param("grant_type", "SENSITIVE").build()),
         ("an empty header", with(ClientAuth::header(" ")).build()),
         ("a header of two lines", with(ClientAuth::header("Key SENSITIVE\r\nx: y")).build()),
         ("an id for the body that is empty", {
-            let auth = ClientAuth::header("Key SENSITIVE");
-            let builder = ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth);
-            builder.client_id_in_body().build()
+            let auth = ClientAuth::header("Key SENSITIVE").client_id_in_body();
+            ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth).build()
         }),
-        ("a query too long", credentials().param("a", "b".repeat(70_000)).legacy_get().build()),
+        (
+            "a query too long",
+            credentials().param("a", "b".repeat(70_000)).placement(Placement::LegacyGet).build(),
+        ),
     ] {
         let error = outcome.expect_err(what);
         assert!(error.is_config() && !error.is_transient(), "{what}: {error:?}");
@@ -133,7 +127,7 @@ fn client_authentication_is_not_in_the_configured_url() {
 #[test]
 fn a_url_may_name_the_client_and_the_grant_by_itself() {
     let credentials = TokenEndpoint::default().at(&format!("{URL}?client_id=a&grant_type=b"));
-    assert!(credentials.no_grant_type().build().is_ok());
+    assert!(credentials.grant(Grant::without_type()).build().is_ok());
 }
 
 #[test]
@@ -141,28 +135,29 @@ fn a_name_for_a_parameter_that_is_not_sent_is_refused() {
     let by = |auth| ClientCredentials::builder(TokenEndpoint::default(), URL, "client", auth);
     let header = || ClientAuth::header("ID x");
     let assertion = || ClientAuth::assertion(Secret::from("a.b.c"));
-    for (setter, builder) in [
-        ("client_id_name", by(ClientAuth::basic(SECRET)).client_id_name("id")),
-        ("client_id_name", by(ClientAuth::basic_unencoded(SECRET)).client_id_name("id")),
-        ("client_id_name", by(header()).client_id_name("id")),
-        ("client_secret_name", by(ClientAuth::basic(SECRET)).client_secret_name("key")),
-        ("client_secret_name", by(header()).client_secret_name("key")),
-        ("client_secret_name", by(assertion()).client_secret_name("key")),
-        ("client_secret_name", by(ClientAuth::none()).client_secret_name("key")),
+    for (setter, auth) in [
+        ("client_id_name", ClientAuth::basic(SECRET).client_id_name("id")),
+        ("client_id_name", ClientAuth::basic_unencoded(SECRET).client_id_name("id")),
+        ("client_id_name", header().client_id_name("id")),
+        ("client_secret_name", ClientAuth::basic(SECRET).client_secret_name("key")),
+        ("client_secret_name", header().client_secret_name("key")),
+        ("client_secret_name", assertion().client_secret_name("key")),
+        ("client_secret_name", ClientAuth::none().client_secret_name("key")),
     ] {
-        let error = builder.build().expect_err(setter);
+        let error = by(auth).build().expect_err(setter);
         assert!(error.is_config() && error.to_string().contains(setter), "{error:?}");
     }
     for builder in [
-        by(ClientAuth::basic(SECRET)).client_id_name("id").client_id_in_body(),
-        by(ClientAuth::post(SECRET)).client_id_name("id").client_secret_name("key"),
-        by(ClientAuth::legacy_query(SECRET)).client_id_name("id").client_secret_name("key"),
-        by(assertion()).client_id_name("id"),
-        by(ClientAuth::none()).client_id_name("id"),
-        ClientCredentials::discover(TokenEndpoint::default(), URL, "client", SECRET)
-            .client_id_name("id")
-            .client_secret_name("key")
-            .pick_auth_method(),
+        by(ClientAuth::basic(SECRET).client_id_name("id").client_id_in_body()),
+        by(ClientAuth::post(SECRET).client_id_name("id").client_secret_name("key")),
+        by(ClientAuth::legacy_query(SECRET).client_id_name("id").client_secret_name("key")),
+        by(assertion().client_id_name("id")),
+        by(ClientAuth::none().client_id_name("id")),
+        {
+            let auth = ClientAuth::basic(SECRET).client_id_name("id").client_secret_name("key");
+            ClientCredentials::discover(TokenEndpoint::default(), URL, "client", auth)
+                .pick_auth_method(true)
+        },
     ] {
         builder.build().unwrap();
     }
@@ -170,9 +165,9 @@ fn a_name_for_a_parameter_that_is_not_sent_is_refused() {
 
 #[test]
 fn an_empty_id_for_the_body_is_told_with_what_puts_it_there() {
-    let auth = ClientAuth::header("Key x");
+    let auth = ClientAuth::header("Key x").client_id_in_body();
     let builder = ClientCredentials::builder(TokenEndpoint::default(), URL, "", auth);
-    let error = builder.client_id_in_body().build().expect_err("an empty id");
+    let error = builder.build().expect_err("an empty id");
     assert!(error.to_string().contains("`client_id_in_body`"), "{error}");
 }
 
@@ -189,7 +184,7 @@ fn plain_http_is_for_loopback_and_for_those_who_ask_for_it() {
     let error = at("http://issuer.example/token?SENSITIVE").build().expect_err("plain http");
     assert!(error.is_insecure() && error.to_string().contains("allow_http"), "{error}");
     assert!(!shown(&error).contains("SENSITIVE"), "{error:?}");
-    assert!(at("http://issuer.example/token").allow_http().build().is_ok());
+    assert!(at("http://issuer.example/token").allow_http(true).build().is_ok());
     for loopback in ["localhost", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"] {
         assert!(at(&format!("http://{loopback}/token")).build().is_ok(), "{loopback}");
     }
@@ -203,7 +198,7 @@ fn debug_shows_neither_secret_nor_query() {
         .at("https://issuer.example:8443/token?SENSITIVE")
         .param("x", "SENSITIVE")
         .header(HeaderName::from_static("apikey"), apikey)
-        .legacy_password_grant("me", SECRET);
+        .grant(Grant::legacy_password("me", SECRET));
     let texts = [
         format!("{builder:?} {builder:#?}"),
         format!("{:?}", builder.build().unwrap()),
@@ -214,7 +209,7 @@ fn debug_shows_neither_secret_nor_query() {
         format!("{:?}", Secret::from_fn(async || Ok::<_, TokenError>(SECRET))),
         format!("{:?}", {
             let builder = TokenEndpoint::default().credentials().secret_param("a", SECRET);
-            builder.jwt_bearer_grant(Secret::from(SECRET)).token_prefix("Key ")
+            builder.grant(Grant::jwt_bearer(Secret::from(SECRET))).token_prefix("Key ")
         }),
     ];
     for text in texts {

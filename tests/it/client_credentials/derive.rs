@@ -6,7 +6,8 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use tower_bearer::{
-    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Placement, Secret, TokenCache,
+    TokenError,
 };
 
 use crate::client_credentials::token_endpoint::*;
@@ -15,7 +16,8 @@ type Builder = ClientCredentialsBuilder<TokenEndpoint>;
 
 /// Credentials with something of everything that a copy may inherit.
 fn original(endpoint: &TokenEndpoint) -> ClientCredentials<TokenEndpoint> {
-    ClientCredentials::builder(endpoint.clone(), URL, "client", ClientAuth::post(SECRET))
+    let auth = ClientAuth::post(SECRET).client_id_name("id");
+    ClientCredentials::builder(endpoint.clone(), URL, "client", auth)
         .scope("read write")
         .scope_separator(',')
         .param("tenant", "t1")
@@ -23,7 +25,6 @@ fn original(endpoint: &TokenEndpoint) -> ClientCredentials<TokenEndpoint> {
         .param("audience", "https://b.example")
         .secret_param("key", "k1")
         .header(HeaderName::from_static("x-region"), HeaderValue::from_static("eu"))
-        .client_id_name("id")
         .token_prefix("Token ")
         .build()
         .unwrap()
@@ -90,11 +91,11 @@ async fn a_copy_of_a_copy_inherits_from_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_for_another_client_sends_nothing_of_the_first() {
-    let as_inherited = INHERITED.replace("id=client&", "id=tenant&");
     let post = |copy: Builder| copy.client("tenant", ClientAuth::post("t-secret"));
-    let (_, others) = as_inherited.split_once("&scope").unwrap();
-    let expected =
-        format!("grant_type=client_credentials&id=tenant&client_secret=t-secret&scope{others}");
+    let (_, others) = INHERITED.split_once("&scope").unwrap();
+    let expected = format!(
+        "grant_type=client_credentials&client_id=tenant&client_secret=t-secret&scope{others}"
+    );
     assert_eq!(sent(post).await.body(), &expected);
 
     let endpoint = TokenEndpoint::new([token()]);
@@ -121,19 +122,40 @@ async fn the_secret_of_a_copy_is_read_for_each_request_of_the_copy() {
 #[tokio::test(start_paused = true)]
 async fn a_copy_replaces_the_grant_and_the_placement() {
     let endpoint = TokenEndpoint::new([token()]);
-    let original =
-        endpoint.credentials().legacy_password_grant("me", "pass-1").json_body().build().unwrap();
-    let copy = original.derive().legacy_password_grant("you", "pass-2").legacy_get();
+    let original = endpoint
+        .credentials()
+        .grant(Grant::legacy_password("me", "pass-1"))
+        .placement(Placement::Json)
+        .build()
+        .unwrap();
+    let copy = original
+        .derive()
+        .grant(Grant::legacy_password("you", "pass-2"))
+        .placement(Placement::LegacyGet);
     TokenCache::new(copy.build().unwrap()).token().await.unwrap();
     let request = endpoint.last_request();
     assert_eq!((request.method().as_str(), request.body().len()), ("GET", 0));
     let query = "grant_type=password&username=you&password=pass-2";
     assert_eq!(request.uri().query(), Some(query));
+}
 
-    let twice = original.derive().legacy_password_grant("you", "a");
-    let twice = twice.jwt_bearer_grant(Secret::from("a.b.c"));
-    assert!(twice.build().unwrap_err().is_config());
-    assert!(original.derive().json_body().params_in_query().build().unwrap_err().is_config());
+#[tokio::test(start_paused = true)]
+async fn a_copy_can_undo_each_flag_of_the_original() {
+    let lenient = json(200, r#"{"access_token":"tok","expires_in":"60"}"#);
+    let endpoint = TokenEndpoint::new([lenient]);
+    let original = endpoint.credentials().strict(true).expires_in_millis(true).build().unwrap();
+    let copy = original.derive().strict(false).expires_in_millis(false).build().unwrap();
+    let token = TokenCache::new(copy).token().await.unwrap();
+    assert_eq!(token.lifetime(), Some(std::time::Duration::from_secs(60)));
+
+    let http = "http://issuer.example";
+    let builder = ClientCredentials::discover(TokenEndpoint::default(), http, "client", SECRET);
+    let original = builder.allow_http(true).pick_auth_method(true).build().unwrap();
+    let error = original.derive().allow_http(false).build().unwrap_err();
+    assert!(error.is_insecure(), "{error}");
+    let named = ClientAuth::basic(SECRET).client_id_name("id");
+    let copy = original.derive().client("client", named).pick_auth_method(false);
+    assert!(copy.build().unwrap_err().to_string().contains("`client_id_name`"));
 }
 
 #[test]
@@ -157,14 +179,16 @@ fn what_cannot_work_is_refused_for_a_copy_too() {
         ("no name", original.derive().param("", "SENSITIVE")),
         ("a resource with a fragment", original.derive().param("resource", "https://a#SENSITIVE")),
         ("an authorization header", header(AUTHORIZATION)),
-        ("a secret in the query", original.derive().params_in_query()),
+        ("a secret in the query", original.derive().placement(Placement::Query)),
         ("a colon", original.derive().client("a:b", ClientAuth::basic_unencoded("SENSITIVE"))),
         ("a header of two lines", original.derive().client("a", ClientAuth::header("SENSITIVE\n"))),
-        ("a name that is not sent", original.derive().client("a", ClientAuth::basic("SENSITIVE"))),
+        ("a name that is not sent", {
+            let auth = ClientAuth::basic("SENSITIVE").client_id_name("id");
+            original.derive().client("a", auth)
+        }),
         ("a parameter of the URL", at_query.derive().param("tenant", "SENSITIVE")),
-        ("metadata without an issuer", original.derive().pick_auth_method()),
+        ("metadata without an issuer", original.derive().pick_auth_method(true)),
         ("no pointer", original.derive().token_at("SENSITIVE")),
-        ("strict and milliseconds", original.derive().expires_in_millis().strict()),
     ] {
         let error = copy.build().expect_err(what);
         assert!(error.is_config() && !error.is_transient(), "{what}: {error:?}");
@@ -175,7 +199,7 @@ fn what_cannot_work_is_refused_for_a_copy_too() {
 
 #[test]
 fn a_copy_may_use_plain_http_if_the_original_may() {
-    let original = TokenEndpoint::default().at("http://issuer.example/token").allow_http();
+    let original = TokenEndpoint::default().at("http://issuer.example/token").allow_http(true);
     let original = original.build().unwrap();
     original.derive().client("tenant", SECRET).build().unwrap();
 }

@@ -67,7 +67,7 @@ async fn the_endpoint_is_found_in_the_metadata() {
     ] {
         let endpoint = TokenEndpoint::new([metadata(&members), token(), answer(200, &[], "")]);
         let builder = ClientCredentials::discover(endpoint.clone(), ISSUER, "client", SECRET);
-        let builder = if mtls { builder.mtls_endpoint_alias() } else { builder };
+        let builder = if mtls { builder.mtls_endpoint_alias(true) } else { builder };
         let tokens = TokenCache::new(builder.build().unwrap());
         tokens.token().await.unwrap();
         tokens.revoke().await.unwrap();

@@ -9,7 +9,8 @@ use std::{
 
 use tower::{Layer, ServiceExt};
 use tower_bearer::{
-    BearerAuth, BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, TokenCache, TokenError,
+    BearerAuth, BearerAuthLayer, BoxError, ClientAuth, ClientCredentials, Placement, TokenCache,
+    TokenError,
 };
 
 use crate::client_credentials::token_endpoint::*;
@@ -126,7 +127,7 @@ async fn an_error_of_the_client_that_shows_the_url_is_told_without_it() {
     let endpoint = TokenEndpoint::new([failed(), failed()]);
     let credentials =
         ClientCredentials::builder(endpoint, url, "client", ClientAuth::legacy_query("s3cr3t"));
-    let tokens = TokenCache::new(credentials.legacy_get().build().unwrap());
+    let tokens = TokenCache::new(credentials.placement(Placement::LegacyGet).build().unwrap());
     let error = tokens.token().await.expect_err("a token");
     assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
     assert!(shown(&error).contains("error sending request"), "{}", shown(&error));

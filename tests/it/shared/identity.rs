@@ -5,8 +5,8 @@ use std::{collections::HashSet, convert::Infallible, sync::Arc};
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::Service;
 use tower_bearer::{
-    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Jwt, JwtAlgorithm, Secret,
-    Shared, Token, TokenCache, TokenFetcher, fetch_fn, testing::MemoryStore,
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Jwt, JwtAlgorithm,
+    Placement, Secret, Shared, Token, TokenCache, TokenFetcher, fetch_fn, testing::MemoryStore,
 };
 
 use super::support::{Fleet, all};
@@ -69,12 +69,12 @@ fn whatever_makes_another_token_makes_another_identity() {
         builder().param("resource", "https://a.example"),
         builder().param("tenant", "a"),
         builder().param("tenanta", "a"),
-        builder().grant_type("urn:example"),
-        builder().no_grant_type(),
-        builder().legacy_password_grant("user", "s3cr3t"),
-        builder().legacy_password_grant("other", "s3cr3t"),
-        builder().jwt_bearer_grant(jwt("user")),
-        builder().jwt_bearer_grant(jwt("other")),
+        builder().grant(Grant::of_type("urn:example")),
+        builder().grant(Grant::without_type()),
+        builder().grant(Grant::legacy_password("user", "s3cr3t")),
+        builder().grant(Grant::legacy_password("other", "s3cr3t")),
+        builder().grant(Grant::jwt_bearer(jwt("user"))),
+        builder().grant(Grant::jwt_bearer(jwt("other"))),
         builder().token_at("/id_token"),
         builder().token_prefix("Token "),
         header(HeaderValue::from_static("a")),
@@ -92,8 +92,13 @@ fn client_authentication_and_response_options_do_not_matter() {
         ClientCredentials::builder(Unused, ENDPOINT, "orders", Secret::file("/run/secret")),
         ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::assertion(jwt("a"))),
         ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::none()),
-        builder().json_body(),
-        builder().client_id_in_body(),
+        builder().placement(Placement::Json),
+        ClientCredentials::builder(
+            Unused,
+            ENDPOINT,
+            "orders",
+            ClientAuth::basic("s3cr3t").client_id_in_body(),
+        ),
         builder().response_limit(1000),
     ];
     for (n, same) in same.into_iter().enumerate() {
@@ -116,8 +121,8 @@ fn what_only_a_secret_tells_from_others_has_no_identity() {
         id(Secret::from_fn(async || Ok::<_, Infallible>("orders".to_owned()))),
         auth("", ClientAuth::header("Bearer s3cr3t")),
         auth("orders", ClientAuth::header("Bearer s3cr3t")),
-        auth("", ClientAuth::none()).jwt_bearer_grant(jwt("a").claim("iss", "b")),
-        builder().jwt_bearer_grant(Assertion::from(Secret::file("/run/assertion"))),
+        auth("", ClientAuth::none()).grant(Grant::jwt_bearer(jwt("a").claim("iss", "b"))),
+        builder().grant(Grant::jwt_bearer(Assertion::from(Secret::file("/run/assertion")))),
         builder().secret_param("subject_token", "s3cr3t"),
         builder().header(HeaderName::from_static("x-key"), key),
     ];

@@ -50,8 +50,9 @@ impl Client {
         let http = http();
         let endpoint = format!("http://{ISSUER}/token");
         let auth = ClientAuth::post("s3cr3t");
-        let credentials =
-            ClientCredentials::builder(http.clone(), endpoint, name, auth).allow_http().build()?;
+        let credentials = ClientCredentials::builder(http.clone(), endpoint, name, auth)
+            .allow_http(true)
+            .build()?;
         let tokens = TokenCache::builder()
             .fetch_timeout(FETCH_TIMEOUT)
             .wall_clock(|| SystemTime::UNIX_EPOCH + now())

@@ -11,8 +11,8 @@ use tokio::{
 };
 use tower::{Layer, ServiceExt};
 use tower_bearer::{
-    BearerAuth, BearerAuthLayer, ClientAuth, ClientCredentials, ClientCredentialsBuilder,
-    NotReplayed, Shared, TokenCache, TokenError,
+    BearerAuth, BearerAuthLayer, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant,
+    NotReplayed, Placement, Shared, TokenCache, TokenError,
     testing::{Answer, AuthorizationServer, MemoryStore, ProtectedApi},
 };
 
@@ -76,7 +76,7 @@ async fn survives_a_revocation(world: World, credentials: ClientCredentialsBuild
 async fn layar_survives_a_revocation() {
     let world = World::new().await;
     world.issuer.same_token_until_expiry();
-    let credentials = world.credentials("s3cr3t").params_in_query();
+    let credentials = world.credentials("s3cr3t").placement(Placement::Query);
     survives_a_revocation(world, credentials).await;
 }
 
@@ -90,7 +90,8 @@ async fn layer1_survives_a_revocation() {
 #[tokio::test]
 async fn virtana_survives_a_revocation() {
     let world = World::new().await;
-    let credentials = world.credentials(ClientAuth::legacy_query("s3cr3t")).legacy_get();
+    let credentials =
+        world.credentials(ClientAuth::legacy_query("s3cr3t")).placement(Placement::LegacyGet);
     survives_a_revocation(world, credentials).await;
 }
 
@@ -99,8 +100,9 @@ async fn vyopta_survives_a_revocation() {
     let issuer = AuthorizationServer::start().await.unwrap();
     let api = ProtectedApi::start(&issuer).await.unwrap();
     let world = World { issuer, api };
-    let credentials =
-        world.credentials(ClientAuth::none()).legacy_password_grant("user@example.com", "p@ss");
+    let credentials = world
+        .credentials(ClientAuth::none())
+        .grant(Grant::legacy_password("user@example.com", "p@ss"));
     survives_a_revocation(world, credentials).await;
 }
 

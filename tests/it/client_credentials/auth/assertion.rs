@@ -18,8 +18,8 @@ use ring::{
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use tower_bearer::{
-    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Jwt, JwtAlgorithm, Secret,
-    TokenCache, TokenError,
+    Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Jwt, JwtAlgorithm,
+    Placement, Secret, TokenCache, TokenError,
 };
 
 use crate::client_credentials::token_endpoint::{
@@ -226,14 +226,15 @@ async fn a_jwt_is_a_grant_with_and_without_a_client() {
         .claim("sub", "user@example.com");
     let endpoint = TokenEndpoint::new([token()]);
     let unnamed = ClientCredentials::builder(endpoint.clone(), URL, "", ClientAuth::none());
-    let sent = form(unnamed.jwt_bearer_grant(google), &endpoint).await;
+    let sent = form(unnamed.grant(Grant::jwt_bearer(google)), &endpoint).await;
     assert_eq!(sent["grant_type"], GRANT);
     assert_eq!(sent.as_object().unwrap().len(), 2, "{sent}");
     assert_eq!(read(&sent["assertion"]).claims["iss"], "me@project.example");
 
     let endpoint = TokenEndpoint::new([token()]);
     let named = ClientCredentials::builder(endpoint.clone(), URL, "id", ClientAuth::post("s"));
-    let sent = form(named.jwt_bearer_grant(Secret::from("a.b.c")).scope("x"), &endpoint).await;
+    let sent =
+        form(named.grant(Grant::jwt_bearer(Secret::from("a.b.c"))).scope("x"), &endpoint).await;
     assert_eq!(
         sent,
         json!({
@@ -308,18 +309,29 @@ fn what_cannot_be_signed_or_sent_is_refused_when_it_is_built() {
         ("jti", with(jwt().claim("jti", "1")), "`jti`"),
         ("no lifetime", with(jwt().lifetime(Duration::from_millis(999))), "60 s"),
         ("too far back", with(jwt().backdate(Duration::from_secs(31))), "30 s"),
-        ("nobody", unnamed().jwt_bearer_grant(jwt()).build(), "`iss`"),
-        ("no subject", unnamed().jwt_bearer_grant(jwt().claim("iss", "a")).build(), "`sub`"),
+        ("nobody", unnamed().grant(Grant::jwt_bearer(jwt())).build(), "`iss`"),
+        (
+            "no subject",
+            unnamed().grant(Grant::jwt_bearer(jwt().claim("iss", "a"))).build(),
+            "`sub`",
+        ),
         ("no id", unnamed().build(), "client id"),
         (
             "an assertion in the query",
-            credentials(&endpoint, jwt()).params_in_query().build(),
+            credentials(&endpoint, jwt()).placement(Placement::Query).build(),
             "body",
         ),
-        ("an assertion in a GET", credentials(&endpoint, jwt()).legacy_get().build(), "body"),
+        (
+            "an assertion in a GET",
+            credentials(&endpoint, jwt()).placement(Placement::LegacyGet).build(),
+            "body",
+        ),
         (
             "a grant in the query",
-            unnamed().jwt_bearer_grant(Secret::from("a")).params_in_query().build(),
+            unnamed()
+                .grant(Grant::jwt_bearer(Secret::from("a")))
+                .placement(Placement::Query)
+                .build(),
             "in a URL",
         ),
         ("a text of two lines", credentials(&endpoint, Secret::from("a\nb")).build(), "bare"),

@@ -20,7 +20,7 @@ use hyper_util::{
 use tower::Service;
 use tower_bearer::{
     BoxError, ClientAuth, ClientCredentials, ClientCredentialsBuilder, ClientCredentialsConfig,
-    Jwt, JwtAlgorithm, TokenCache,
+    Grant, Jwt, JwtAlgorithm, Placement, TokenCache,
 };
 
 use crate::client_credentials::wire::*;
@@ -233,7 +233,7 @@ fn certara_layar(client: Detour) -> Builder {
         "orders",
         "s3cr3t",
     )
-    .params_in_query()
+    .placement(Placement::Query)
 }
 
 fn layer1_bvnk(client: Detour) -> Builder {
@@ -252,7 +252,7 @@ fn virtana(client: Detour) -> Builder {
         "orders",
         ClientAuth::legacy_query("s3cr3t"),
     )
-    .legacy_get()
+    .placement(Placement::LegacyGet)
 }
 
 fn vyopta(client: Detour) -> Builder {
@@ -262,7 +262,7 @@ fn vyopta(client: Detour) -> Builder {
         "vyopta",
         ClientAuth::none(),
     )
-    .legacy_password_grant("user@example.com", "pa55word")
+    .grant(Grant::legacy_password("user@example.com", "pa55word"))
 }
 
 fn raw_basic(client: Detour) -> Builder {
@@ -291,7 +291,7 @@ fn auth0(client: Detour) -> Builder {
         "orders",
         ClientAuth::post("s3cr3t"),
     )
-    .json_body()
+    .placement(Placement::Json)
     .param("audience", "https://api.example.com")
 }
 
@@ -348,7 +348,7 @@ fn salesforce(client: Detour) -> Builder {
 
 fn zoom(client: Detour) -> Builder {
     ClientCredentials::builder(client, "https://zoom.us/oauth/token", "orders", "s3cr3t")
-        .grant_type("account_credentials")
+        .grant(Grant::of_type("account_credentials"))
         .param("account_id", "abc123")
 }
 
@@ -378,7 +378,7 @@ fn sap_ariba(client: Detour) -> Builder {
     let mut key = HeaderValue::from_static("k3y");
     key.set_sensitive(true);
     ClientCredentials::builder(client, "https://api.ariba.com/v2/oauth/token", "orders", "s3cr3t")
-        .grant_type("openapi_2lo")
+        .grant(Grant::of_type("openapi_2lo"))
         .header(HeaderName::from_static("apikey"), key)
 }
 
@@ -399,7 +399,7 @@ fn shopify(client: Detour) -> Builder {
         "orders",
         ClientAuth::post("s3cr3t"),
     )
-    .json_body()
+    .placement(Placement::Json)
     .token_prefix("")
 }
 
@@ -426,7 +426,7 @@ fn adobe_ims(client: Detour) -> Builder {
 
 fn fiserv(client: Detour) -> Builder {
     ClientCredentials::builder(client, "https://fiserv.example/oauth/token", "orders", "s3cr3t")
-        .expires_in_millis()
+        .expires_in_millis(true)
 }
 
 fn wechat(client: Detour) -> Builder {
@@ -434,12 +434,10 @@ fn wechat(client: Detour) -> Builder {
         client,
         "https://api.weixin.qq.com/cgi-bin/token",
         "orders",
-        ClientAuth::legacy_query("s3cr3t"),
+        ClientAuth::legacy_query("s3cr3t").client_id_name("appid").client_secret_name("secret"),
     )
-    .grant_type("client_credential")
-    .legacy_get()
-    .client_id_name("appid")
-    .client_secret_name("secret")
+    .grant(Grant::of_type("client_credential"))
+    .placement(Placement::LegacyGet)
 }
 
 fn box_ccg(client: Detour) -> Builder {
@@ -460,7 +458,7 @@ fn marketo(client: Detour) -> Builder {
         "orders",
         ClientAuth::legacy_query("s3cr3t"),
     )
-    .legacy_get()
+    .placement(Placement::LegacyGet)
 }
 
 fn personio(client: Detour) -> Builder {
@@ -470,8 +468,8 @@ fn personio(client: Detour) -> Builder {
         "orders",
         ClientAuth::post("s3cr3t"),
     )
-    .no_grant_type()
-    .json_body()
+    .grant(Grant::without_type())
+    .placement(Placement::Json)
     .token_at("/data/token")
 }
 
@@ -490,7 +488,7 @@ fn google_service_accounts(client: Detour) -> Builder {
         "",
         ClientAuth::none(),
     )
-    .jwt_bearer_grant(jwt)
+    .grant(Grant::jwt_bearer(jwt))
 }
 
 fn sabre(client: Detour) -> Builder {
@@ -507,11 +505,9 @@ fn pverify(client: Detour) -> Builder {
         client,
         "https://api.pverify.com/Token",
         "orders",
-        ClientAuth::post("s3cr3t"),
+        ClientAuth::post("s3cr3t").client_id_name("Client_Id").client_secret_name("Client_Secret"),
     )
     .header(HeaderName::from_static("client-api-id"), HeaderValue::from_static("orders"))
-    .client_id_name("Client_Id")
-    .client_secret_name("Client_Secret")
 }
 
 fn reddit(client: Detour) -> Builder {

@@ -110,7 +110,7 @@ async fn a_secret_goes_to_https_whatever_the_metadata_says() {
         let error = outcome.unwrap_err();
         assert!(error.is_insecure(), "{url}: {error:?}");
         assert_eq!(urls.len(), 1);
-        let allowed = fetch([json(200, &document), token()], ClientCredentialsBuilder::allow_http);
+        let allowed = fetch([json(200, &document), token()], |builder| builder.allow_http(true));
         assert_eq!(allowed.await.1.last(), Some(&format!("POST {url}")));
     }
     for url in ["", "/token", "ftp://as.example/", "https://as.example/#a", "https://u@as.example"]
@@ -123,7 +123,7 @@ async fn a_secret_goes_to_https_whatever_the_metadata_says() {
     let endpoint = TokenEndpoint::default();
     let discover = || ClientCredentials::discover(endpoint.clone(), issuer, "client", SECRET);
     assert!(discover().build().unwrap_err().is_insecure());
-    assert!(discover().allow_http().build().is_ok());
+    assert!(discover().allow_http(true).build().is_ok());
     let loopback = "http://127.0.0.1:8080";
     assert!(ClientCredentials::discover(endpoint.clone(), loopback, "c", SECRET).build().is_ok());
 }
@@ -241,7 +241,7 @@ async fn a_method_that_is_not_listed_is_not_used() {
 async fn a_method_is_picked_if_that_is_asked_for() {
     let members = r#","token_endpoint_auth_methods_supported":["none","client_secret_post"]"#;
     let endpoint = TokenEndpoint::new([metadata(members), token()]);
-    let credentials = discover(&endpoint, SECRET).pick_auth_method().build().unwrap();
+    let credentials = discover(&endpoint, SECRET).pick_auth_method(true).build().unwrap();
     TokenCache::new(credentials).token().await.unwrap();
     let request = endpoint.last_request();
     assert!(request.headers().get("authorization").is_none());
@@ -251,10 +251,10 @@ async fn a_method_is_picked_if_that_is_asked_for() {
     let members =
         r#","token_endpoint_auth_methods_supported":["client_secret_post","client_secret_basic"]"#;
     let (outcome, _) =
-        fetch([metadata(members), token()], ClientCredentialsBuilder::pick_auth_method).await;
+        fetch([metadata(members), token()], |builder| builder.pick_auth_method(true)).await;
     outcome.unwrap();
     let members = r#","token_endpoint_auth_methods_supported":["private_key_jwt"]"#;
-    let (outcome, _) = fetch([metadata(members)], ClientCredentialsBuilder::pick_auth_method).await;
+    let (outcome, _) = fetch([metadata(members)], |builder| builder.pick_auth_method(true)).await;
     assert!(outcome.unwrap_err().is_config());
 }
 
@@ -264,16 +264,15 @@ async fn the_alias_for_certificates_is_used_if_that_is_asked_for() {
     let members = format!(r#","mtls_endpoint_aliases":{{"token_endpoint":"{alias}"}}"#);
     let (_, urls) = fetch([metadata(&members), token()], as_it_is).await;
     assert_eq!(urls[1], format!("POST {TOKEN}"));
-    let ask = ClientCredentialsBuilder::mtls_endpoint_alias;
+    let ask = |builder: ClientCredentialsBuilder<_>| builder.mtls_endpoint_alias(true);
     let (_, urls) = fetch([metadata(&members), token()], ask).await;
     assert_eq!(urls[1], format!("POST {alias}"));
     let (_, urls) = fetch([metadata(""), token()], ask).await;
     assert_eq!(urls[1], format!("POST {TOKEN}"));
 
-    for set in
-        [ClientCredentialsBuilder::mtls_endpoint_alias, ClientCredentialsBuilder::pick_auth_method]
-    {
-        let error = set(TokenEndpoint::default().credentials()).build().unwrap_err();
+    let credentials = || TokenEndpoint::default().credentials();
+    for builder in [credentials().mtls_endpoint_alias(true), credentials().pick_auth_method(true)] {
+        let error = builder.build().unwrap_err();
         assert!(error.is_config() && error.to_string().contains("discover"), "{error}");
     }
 }

@@ -207,7 +207,7 @@ async fn unsuitable_metadata_leaves_a_copy_where_its_requests_work() {
 async fn the_method_is_picked_for_each_copy_by_itself() {
     let members = r#","token_endpoint_auth_methods_supported":["client_secret_post","none"]"#;
     let endpoint = TokenEndpoint::new([metadata(members), token(), token(), token()]);
-    let credentials = credentials(&endpoint).derive().pick_auth_method().build().unwrap();
+    let credentials = credentials(&endpoint).derive().pick_auth_method(true).build().unwrap();
     for (id, auth, expected) in [
         ("one", ClientAuth::basic("1"), "&client_id=one&client_secret=1"),
         ("two", ClientAuth::basic("2"), "&client_id=two&client_secret=2"),
@@ -282,5 +282,5 @@ fn an_issuer_over_plain_http_stays_refused_for_a_copy() {
     let discover = || ClientCredentials::discover(endpoint.clone(), "http://as.example", "c", "s");
     let error: TokenError = discover().build().unwrap_err();
     assert!(error.is_insecure());
-    discover().allow_http().build().unwrap().derive().build().unwrap();
+    discover().allow_http(true).build().unwrap().derive().build().unwrap();
 }

@@ -6,7 +6,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tower_bearer::{
-    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Placement, Secret, TokenCache,
+    TokenError,
 };
 
 use crate::client_credentials::wire::*;
@@ -26,12 +27,14 @@ async fn sent(wire: &Wire, credentials: Builder) -> Sent {
 #[tokio::test]
 async fn another_grant_type_takes_the_place_of_client_credentials() {
     let wire = Wire::open().await;
-    let zoom = at(&wire, "id", "secret").grant_type("account_credentials").param("account_id", "a");
+    let zoom = at(&wire, "id", "secret")
+        .grant(Grant::of_type("account_credentials"))
+        .param("account_id", "a");
     let zoom = sent(&wire, zoom).await;
     assert_eq!(zoom.body, "grant_type=account_credentials&account_id=a");
     assert_eq!(zoom.header("authorization"), Some("Basic aWQ6c2VjcmV0"));
 
-    let login = at(&wire, "id", ClientAuth::post("secret")).no_grant_type();
+    let login = at(&wire, "id", ClientAuth::post("secret")).grant(Grant::without_type());
     assert_eq!(sent(&wire, login).await.body, "client_id=id&client_secret=secret");
 }
 
@@ -49,7 +52,7 @@ async fn a_scope_is_separated_as_the_issuer_wants_it() {
 async fn a_json_body_has_what_a_form_would_have() {
     let wire = Wire::open().await;
     let credentials = at(&wire, "id\"", ClientAuth::post("s\\e\ncret"))
-        .json_body()
+        .placement(Placement::Json)
         .scope("a b")
         .param("resource", "https://a.example")
         .param("audience", "é")
@@ -65,18 +68,18 @@ async fn a_json_body_has_what_a_form_would_have() {
 #[tokio::test]
 async fn the_clients_parameters_have_the_names_that_they_are_given() {
     let wire = Wire::open().await;
-    let wechat = at(&wire, "id", ClientAuth::legacy_query("secret"))
-        .client_id_name("appid")
-        .client_secret_name("secret")
-        .grant_type("client_credential")
-        .legacy_get();
+    let auth =
+        ClientAuth::legacy_query("secret").client_id_name("appid").client_secret_name("secret");
+    let wechat = at(&wire, "id", auth)
+        .grant(Grant::of_type("client_credential"))
+        .placement(Placement::LegacyGet);
     let wechat = sent(&wire, wechat).await;
     assert_eq!(wechat.method, "GET");
     assert_eq!(wechat.target, "/token?grant_type=client_credential&appid=id&secret=secret");
 
-    let pverify = at(&wire, "id", ClientAuth::post("secret"))
-        .client_secret_name("Client_Secret")
-        .client_id_name("Client_Id");
+    let auth =
+        ClientAuth::post("secret").client_secret_name("Client_Secret").client_id_name("Client_Id");
+    let pverify = at(&wire, "id", auth);
     assert_eq!(
         sent(&wire, pverify).await.body,
         "grant_type=client_credentials&Client_Id=id&Client_Secret=secret"
@@ -90,9 +93,8 @@ async fn another_scheme_authenticates_the_client() {
     assert_eq!(stripe.header("authorization"), Some("Bearer sk_test_1"));
     assert_eq!(stripe.body, "grant_type=client_credentials");
 
-    let workday = at(&wire, "id", ClientAuth::header("ID aWQ6c2VjcmV0"))
-        .param("tenant_alias", "t")
-        .client_id_in_body();
+    let auth = ClientAuth::header("ID aWQ6c2VjcmV0").client_id_in_body();
+    let workday = at(&wire, "id", auth).param("tenant_alias", "t");
     let workday = sent(&wire, workday).await;
     assert_eq!(workday.header("authorization"), Some("ID aWQ6c2VjcmV0"));
     assert_eq!(workday.body, "grant_type=client_credentials&client_id=id&tenant_alias=t");
@@ -110,7 +112,7 @@ async fn the_clients_id_is_in_the_body_once_if_asked_for() {
             "grant_type=client_credentials&client_id=id&client_secret=secret",
         ),
     ] {
-        assert_eq!(sent(&wire, at(&wire, "id", auth).client_id_in_body()).await.body, body);
+        assert_eq!(sent(&wire, at(&wire, "id", auth.client_id_in_body())).await.body, body);
     }
 }
 
@@ -118,7 +120,7 @@ async fn the_clients_id_is_in_the_body_once_if_asked_for() {
 async fn a_secret_parameter_is_sent_like_any_other() {
     let wire = Wire::open().await;
     let exchange = at(&wire, "id", "secret")
-        .grant_type("urn:ietf:params:oauth:grant-type:token-exchange")
+        .grant(Grant::of_type("urn:ietf:params:oauth:grant-type:token-exchange"))
         .param("subject_token_type", "urn:ietf:params:oauth:token-type:jwt")
         .secret_param("subject_token", Secret::from_fn(async || Ok::<_, TokenError>("a.b.c")));
     assert_eq!(
@@ -131,7 +133,9 @@ async fn a_secret_parameter_is_sent_like_any_other() {
 #[tokio::test]
 async fn a_secret_parameter_is_in_the_url_of_a_legacy_get() {
     let wire = Wire::open().await;
-    let login = at(&wire, "id", ClientAuth::none()).secret_param("key", "k").legacy_get();
+    let login = at(&wire, "id", ClientAuth::none())
+        .secret_param("key", "k")
+        .placement(Placement::LegacyGet);
     assert_eq!(
         sent(&wire, login).await.target,
         "/token?grant_type=client_credentials&client_id=id&key=k"

@@ -10,7 +10,8 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Service, service_fn};
 use tower_bearer::{
-    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Secret, TokenCache, TokenError,
+    ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Placement, Secret, TokenCache,
+    TokenError,
 };
 
 use crate::support::*;
@@ -72,7 +73,7 @@ fn at<C>(client: C, auth: impl Into<ClientAuth>) -> ClientCredentialsBuilder<C> 
 async fn the_request_and_the_response_of_the_rfc() {
     let issuer = Issuer::default();
     let credentials = at(issuer.client(), ClientAuth::none())
-        .token_exchange(SUBJECT, ACCESS_TOKEN)
+        .grant(Grant::token_exchange(SUBJECT, ACCESS_TOKEN))
         .param("resource", "https://backend.example.com/api")
         .build()
         .unwrap();
@@ -96,8 +97,7 @@ async fn an_actor_and_the_client_can_be_named_too() {
         "orders",
         ClientAuth::post("s3cr3t"),
     )
-    .token_exchange(SUBJECT, ACCESS_TOKEN)
-    .actor_token("actor", JWT)
+    .grant(Grant::token_exchange(SUBJECT, ACCESS_TOKEN).actor("actor", JWT))
     .scope("invoices:read")
     .param("audience", "https://invoices.example")
     .param("requested_token_type", ACCESS_TOKEN)
@@ -132,7 +132,7 @@ async fn a_workloads_token_is_read_from_its_file_for_each_request() {
     let refused = (400, r#"{"error":"invalid_request","error_description":"expired: first"}"#);
     let issuer = Issuer::answering(&[(200, EXCHANGED), refused]);
     let credentials = at(issuer.client(), ClientAuth::none())
-        .token_exchange(Secret::file(&path), JWT)
+        .grant(Grant::token_exchange(Secret::file(&path), JWT))
         .build()
         .unwrap();
     let tokens = TokenCache::new(credentials);
@@ -164,8 +164,10 @@ async fn a_subject_token_that_changed_since_its_denial_is_sent() {
         let subject = format!("subject-{reads}");
         async move { Ok::<_, TokenError>(subject) }
     });
-    let credentials =
-        at(issuer.client(), ClientAuth::none()).token_exchange(subject, JWT).build().unwrap();
+    let credentials = at(issuer.client(), ClientAuth::none())
+        .grant(Grant::token_exchange(subject, JWT))
+        .build()
+        .unwrap();
     TokenCache::new(credentials).token().await.unwrap();
     assert_eq!(issuer.bodies().len(), 2);
     assert!(issuer.bodies()[1].contains("subject-2"));
@@ -176,8 +178,10 @@ async fn a_token_that_is_no_access_token_is_refused() {
     let saml = r#"{"access_token":"PHNhbWw6","issued_token_type":
         "urn:ietf:params:oauth:token-type:saml2","token_type":"N_A"}"#;
     let issuer = Issuer::answering(&[(200, saml)]);
-    let credentials =
-        at(issuer.client(), ClientAuth::none()).token_exchange(SUBJECT, JWT).build().unwrap();
+    let credentials = at(issuer.client(), ClientAuth::none())
+        .grant(Grant::token_exchange(SUBJECT, JWT))
+        .build()
+        .unwrap();
     let error = TokenCache::new(credentials).token().await.unwrap_err();
     assert!(error.is_unsupported_token_type(), "{error}");
 }
@@ -188,8 +192,7 @@ async fn an_error_has_no_token_in_it() {
         "accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC and s3cr3t-actor are no good"}"#;
     let issuer = Issuer::answering(&[(400, refused)]);
     let credentials = at(issuer.client(), ClientAuth::none())
-        .token_exchange(SUBJECT, JWT)
-        .actor_token("s3cr3t-actor", JWT)
+        .grant(Grant::token_exchange(SUBJECT, JWT).actor("s3cr3t-actor", JWT))
         .build()
         .unwrap();
     assert!(!format!("{credentials:?}").contains("accVkj"));
@@ -202,14 +205,18 @@ async fn an_error_has_no_token_in_it() {
 #[test]
 fn what_cannot_be_exchanged_is_refused() {
     let builder = || at(Issuer::default().client(), ClientAuth::none());
-    let exchange = || builder().token_exchange(SUBJECT, JWT);
+    let exchange = || builder().grant(Grant::token_exchange(SUBJECT, JWT));
     for (built, part) in [
-        (builder().token_exchange(SUBJECT, "").build(), "type of a token to exchange is empty"),
-        (exchange().actor_token("actor", "").build(), "type of a token to exchange is empty"),
-        (builder().actor_token("actor", JWT).build(), "`token_exchange` first"),
-        (exchange().token_exchange(SUBJECT, JWT).build(), "two grants"),
-        (exchange().params_in_query().build(), "not sent in a URL"),
-        (exchange().legacy_get().build(), "not sent in a URL"),
+        (
+            builder().grant(Grant::token_exchange(SUBJECT, "")).build(),
+            "type of a token to exchange is empty",
+        ),
+        (
+            builder().grant(Grant::token_exchange(SUBJECT, JWT).actor("actor", "")).build(),
+            "type of a token to exchange is empty",
+        ),
+        (exchange().placement(Placement::Query).build(), "not sent in a URL"),
+        (exchange().placement(Placement::LegacyGet).build(), "not sent in a URL"),
         (exchange().param("subject_token", "abc").build(), "would be sent twice"),
     ] {
         let error = built.unwrap_err();

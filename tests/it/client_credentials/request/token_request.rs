@@ -12,7 +12,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use tower_bearer::{ClientAuth, ClientCredentials, TokenCache, TokenError};
+use tower_bearer::{ClientAuth, ClientCredentials, Grant, Placement, TokenCache, TokenError};
 
 use crate::client_credentials::{token_endpoint::*, wire::*};
 
@@ -57,15 +57,15 @@ fn provider(
     };
     Some(match id {
         "layar-curl" | "layar-node" => {
-            at("CLIENT_ID", "CLIENT_SECRET".into()).params_in_query().build()
+            at("CLIENT_ID", "CLIENT_SECRET".into()).placement(Placement::Query).build()
         }
         "layar-python-json" => at("CLIENT_ID", "CLIENT_SECRET".into())
-            .params_in_query()
+            .placement(Placement::Query)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .build(),
         "layar-sdk-form" => at("clientId", "clientSecret".into()).build(),
         "layar-password" => at("CLIENT_ID", "CLIENT_SECRET".into())
-            .legacy_password_grant("USER", "PASSWORD")
+            .grant(Grant::legacy_password("USER", "PASSWORD"))
             .build(),
         "bvnk-curl" | "bvnk-requests" => {
             at("PROVIDED_CLIENT_ID", ClientAuth::post("PROVIDED_CLIENT_SECRET")).build()
@@ -81,7 +81,7 @@ fn provider(
             "283gtr802edxxxx033b41dfa761cxxxxx",
             ClientAuth::legacy_query("3gfr2131dbbxxx1145f9xvbbndjdd"),
         )
-        .legacy_get()
+        .placement(Placement::LegacyGet)
         .build(),
         "virtana-existing-query" => ClientCredentials::builder(
             client,
@@ -89,10 +89,10 @@ fn provider(
             "283gtr802edxxxx033b41dfa761cxxxxx",
             ClientAuth::legacy_query("3gfr2131dbbxxx1145f9xvbbndjdd"),
         )
-        .legacy_get()
+        .placement(Placement::LegacyGet)
         .build(),
         "vyopta-password" | "vyopta-reauth" => at("vyopta", ClientAuth::none())
-            .legacy_password_grant("USER@example.com", "p@ss")
+            .grant(Grant::legacy_password("USER@example.com", "p@ss"))
             .header(HOST, HeaderValue::from_static("login.vyopta.com"))
             .build(),
         "p5-basic" => at("client_id", ClientAuth::basic_unencoded("client_secret")).build(),
@@ -219,7 +219,7 @@ async fn parameters_go_out_in_a_fixed_order() {
     .param("resource", "https://b.example/")
     .param("audience", "c")
     .scope("  read   write ")
-    .legacy_password_grant("me", "pass");
+    .grant(Grant::legacy_password("me", "pass"));
     TokenCache::new(credentials.build().unwrap()).token().await.unwrap();
 
     let request = endpoint.last_request();
@@ -238,7 +238,7 @@ async fn in_the_query_parameters_follow_those_that_the_url_has() {
     let endpoint = TokenEndpoint::new([token()]);
     let url = format!("{URL}?b=%20'~+&c");
     let credentials = ClientCredentials::builder(endpoint.clone(), url, "id", ClientAuth::none())
-        .params_in_query()
+        .placement(Placement::Query)
         .scope("a b")
         .param("x", "é");
     TokenCache::new(credentials.build().unwrap()).token().await.unwrap();

@@ -146,7 +146,7 @@ async fn milliseconds_are_cut_to_whole_seconds() {
         [("3600000", seconds(3600)), ("\"1999\"", seconds(1)), ("0", seconds(0)), ("-1", None)]
     {
         let body = format!(r#"{{"access_token":"tok","expires_in":{expires_in}}}"#);
-        let token = read(&body, ClientCredentialsBuilder::expires_in_millis).await.unwrap();
+        let token = read(&body, |builder| builder.expires_in_millis(true)).await.unwrap();
         assert_eq!(token.lifetime(), lifetime, "{expires_in}");
     }
 }
@@ -162,7 +162,7 @@ async fn zero_is_for_ever_only_if_that_is_said() {
         ("null", None),
     ] {
         let body = format!(r#"{{"access_token":"tok","expires_in":{expires_in}}}"#);
-        let token = read(&body, ClientCredentialsBuilder::zero_means_never).await.unwrap();
+        let token = read(&body, |builder| builder.zero_means_never(true)).await.unwrap();
         assert_eq!(token.lifetime(), lifetime, "{expires_in}");
     }
 }
@@ -170,7 +170,7 @@ async fn zero_is_for_ever_only_if_that_is_said() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_never_expires_is_fetched_once() {
     let endpoint = TokenEndpoint::new([json(200, r#"{"access_token":"tok","expires_in":0}"#)]);
-    let tokens = TokenCache::new(endpoint.credentials().zero_means_never().build().unwrap());
+    let tokens = TokenCache::new(endpoint.credentials().zero_means_never(true).build().unwrap());
     for _ in 0..3 {
         tokens.token().await.unwrap();
         tokio::time::advance(Duration::from_secs(100 * 24 * 3600)).await;
@@ -184,7 +184,7 @@ async fn strictly_only_what_the_rfcs_allow_is_read() {
         r#"{"access_token":"tok-._~+/1==","token_type":"Bearer","expires_in":60,"x":[]}"#,
         r#"{"access_token":"tok","token_type":"bearer"}"#,
     ] {
-        read(body, ClientCredentialsBuilder::strict).await.expect(body);
+        read(body, |builder| builder.strict(true)).await.expect(body);
     }
     for (body, words) in [
         (r#"{"access_token":"SENSITIVE"}"#, "token_type"),
@@ -200,7 +200,7 @@ async fn strictly_only_what_the_rfcs_allow_is_read() {
         (r#"{"access_token":"==","token_type":"bearer"}"#, "access_token"),
         ("access_token=SENSITIVE&token_type=bearer", "JSON"),
     ] {
-        let error = read(body, ClientCredentialsBuilder::strict).await.expect_err(body);
+        let error = read(body, |builder| builder.strict(true)).await.expect_err(body);
         assert!(error.is_malformed() || error.is_invalid_token(), "{body}: {error:?}");
         assert!(error.to_string().contains(words), "{body}: {error}");
         assert!(!shown(&error).contains("SENSITIVE"), "{}", shown(&error));
@@ -209,6 +209,17 @@ async fn strictly_only_what_the_rfcs_allow_is_read() {
             "{body} is not tolerated either"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_strictly_may_be_elsewhere() {
+    let strict = |credentials: Builder| {
+        credentials.strict(true).token_at("/t").expires_in_at("/e").expires_in_millis(true)
+    };
+    let token = read(r#"{"t":"tok","e":60000,"token_type":"bearer"}"#, strict).await.unwrap();
+    assert_eq!((token.expose(), token.lifetime()), ("tok", seconds(60)));
+    let error = read(r#"{"t":"tok","e":"60000","token_type":"bearer"}"#, strict).await.unwrap_err();
+    assert!(error.to_string().contains("`strict`"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

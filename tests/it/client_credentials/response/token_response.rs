@@ -8,7 +8,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tower_bearer::{
-    ClientCredentials, Token, TokenCache, TokenError,
+    ClientCredentials, Grant, Token, TokenCache, TokenError,
     testing::{self, AuthorizationServer},
 };
 
@@ -197,7 +197,7 @@ async fn all_that_a_request_keeps_secret_is_kept_out_of_errors() {
         let credentials = endpoint
             .at(&format!("{URL}?sig=SENSITIVE&tenant=a%20b"))
             .header(HeaderName::from_static("apikey"), apikey.clone())
-            .legacy_password_grant("me", "pw SENSITIVE");
+            .grant(Grant::legacy_password("me", "pw SENSITIVE"));
         let tokens = TokenCache::new(credentials.build().unwrap());
         let error = tokens.token().await.expect_err("a token");
         assert_eq!(error.description(), Some("[left out: it repeats a secret]"), "{text}");
