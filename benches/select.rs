@@ -29,15 +29,14 @@ fn for_a_tenant() -> Request<Body> {
 
 /// A layer that has a token for each tenant, who is the first segment of the path.
 fn select() -> BearerAuthLayer {
-    let tokens = TokenCaches::new(|tenant: &String| {
+    let tokens = TokenCaches::builder().capacity(2 * TENANTS as usize).build(|tenant: &String| {
         let token = Token::bearer(&format!("{}{tenant:>8}", access_token(32)).replace(' ', "-"))?;
         let token = token.expires_in(Duration::MAX);
         Ok::<_, TokenError>(fetch_fn(move |_| {
             let token = token.clone();
             async move { Ok::<_, BoxError>(token) }
         }))
-    })
-    .capacity(2 * TENANTS as usize);
+    });
     let all = (0..TENANTS).map(|tenant| tenant.to_string());
     assert!(runtime().block_on(tokens.warm(all)).is_empty());
     BearerAuthLayer::select(move |head| {

@@ -50,7 +50,7 @@ async fn main() -> Result<ExitCode, BoxError> {
 
     let http = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let (for_tokens, endpoint) = (http.clone(), issuer.token_endpoint());
-    let tokens = TokenCaches::new(move |access: &Access| {
+    let tokens = TokenCaches::builder().capacity(100).build(move |access: &Access| {
         let Access { tenant, audience } = *access;
         if !TENANTS.contains(&tenant) {
             return Err(BoxError::from("there is no such tenant"));
@@ -60,8 +60,7 @@ async fn main() -> Result<ExitCode, BoxError> {
             .param("audience", audience)
             .build()?;
         Ok(credentials)
-    })
-    .capacity(100);
+    });
     let layer = BearerAuthLayer::select(move |head| match head.extensions.get::<Access>() {
         Some(access) => tokens.get(access).map(Some),
         None => Ok(None),

@@ -123,7 +123,11 @@ impl BearerAuthLayer {
     ///
     /// An error of `select` reaches the caller as a [`TokenError`] that
     /// [`is_selection`](TokenError::is_selection), with the error as its source. One that is a `TokenError`
-    /// reaches it as it is. If `select` panics, that request fails in the same way.
+    /// reaches it as it is.
+    ///
+    /// # Panics
+    ///
+    /// If `select` panics, so does the request that it is called for.
     pub fn select<F, E>(select: F) -> Self
     where
         F: Fn(RequestHead<'_>) -> Result<Option<TokenCache>, E> + Send + Sync + 'static,

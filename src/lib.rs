@@ -101,7 +101,7 @@ pub use crate::shared::RedisStore;
 #[cfg(feature = "shared")]
 pub use crate::shared::{Shared, StoreEntry, TokenStore};
 #[cfg(feature = "token-caches")]
-pub use crate::tokens::TokenCaches;
+pub use crate::tokens::{TokenCaches, TokenCachesBuilder};
 pub use crate::{
     cache::{TokenCache, TokenCacheBuilder, TokenChange, TokenChanges, TokenStatus},
     error::{BoxError, TokenError},

@@ -164,14 +164,13 @@ fn a_token_for_each_key(fetch: fn(u32) -> Result<Token, TokenError>) -> (u32, u3
     let counted = fetches.clone();
     // The allocations of one thread are counted, so everything runs on this one.
     let allocated = measure(|| {
-        let tokens = TokenCaches::new(move |&key: &u32| {
+        let tokens = TokenCaches::builder().capacity(KEPT).build(move |&key: &u32| {
             let fetches = counted.clone();
             Ok::<_, TokenError>(fetch_fn(move |_| {
                 fetches.fetch_add(1, Ordering::Relaxed);
                 ready(fetch(key))
             }))
-        })
-        .capacity(KEPT);
+        });
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.unwrap().block_on(async {
             for key in 0..KEYS {

@@ -3,7 +3,11 @@
 //! Two rules. Each source has a wait, which doubles while the tokens that were fetched for it are rejected in
 //! turn. All sources together draw from one bucket of forced fetches.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -36,9 +40,20 @@ impl Source {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cooldowns {
     sources: HashMap<Source, Record>,
-    /// When the bucket is full again, if it was ever drawn from.
+    bucket: Bucket,
+    /// Drawn from as well until then.
+    common: Option<(CommonBucket, Instant)>,
+}
+
+/// The forced fetches that are left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bucket {
+    /// When it is full again, if it was ever drawn from.
     full_at: Option<Instant>,
 }
+
+/// A bucket of several caches, each of which has its own too.
+pub(crate) type CommonBucket = Arc<Mutex<Bucket>>;
 
 /// What is known of a source that has forced a fetch and has not started anew.
 #[derive(Clone, Debug)]
@@ -63,8 +78,10 @@ struct Forced {
 impl Cooldowns {
     /// A fetch begins that a rejection asked for.
     pub(super) fn launched(&mut self, began: Instant) {
-        let full_at = self.full_at.map_or(began, |full_at| full_at.max(began)) + EARNED_EVERY;
-        self.full_at = Some(full_at.min(began + EARNED_EVERY * AT_ONCE));
+        self.bucket.draw(began);
+        if let Some((common, _)) = self.common.as_ref().filter(|(_, until)| began < *until) {
+            common.lock().unwrap_or_else(PoisonError::into_inner).draw(began);
+        }
     }
 
     /// A token has come that a rejection from this source asked for.
@@ -121,15 +138,23 @@ impl Cooldowns {
     /// How long a rejection by this source may force no fetch.
     pub(super) fn wait(&self, by: Source, now: Instant) -> Duration {
         let of_source = self.sources.get(&by).map(|record| record.until);
-        let of_bucket = self.full_at.map(|full_at| full_at - EARNED_EVERY * (AT_ONCE - 1));
-        let until = of_source.max(of_bucket);
+        let common = self.common.as_ref().filter(|(_, until)| now < *until);
+        let common =
+            common.map(|(common, _)| *common.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = of_source.max(self.bucket.next_at()).max(common.and_then(Bucket::next_at));
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Until when this says anything.
     #[cfg(feature = "token-caches")]
     pub(super) fn until(&self) -> Option<Instant> {
-        self.sources.values().map(|record| record.until).chain(self.full_at).max()
+        self.sources.values().map(|record| record.until).chain(self.bucket.full_at).max()
+    }
+
+    /// Until then these fetches count for that bucket too.
+    #[cfg(feature = "token-caches")]
+    pub(super) fn draw_from(&mut self, common: CommonBucket, until: Instant) {
+        self.common = Some((common, until));
     }
 
     fn forget_one(&mut self) {
@@ -137,6 +162,17 @@ impl Cooldowns {
         if let Some(source) = quietest.map(|(source, _)| *source) {
             self.sources.remove(&source);
         }
+    }
+}
+
+impl Bucket {
+    fn draw(&mut self, began: Instant) {
+        let full_at = self.full_at.map_or(began, |full_at| full_at.max(began)) + EARNED_EVERY;
+        self.full_at = Some(full_at.min(began + EARNED_EVERY * AT_ONCE));
+    }
+
+    fn next_at(self) -> Option<Instant> {
+        self.full_at.map(|full_at| full_at - EARNED_EVERY * (AT_ONCE - 1))
     }
 }
 

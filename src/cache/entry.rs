@@ -8,7 +8,7 @@ use super::schedule::{FOREVER, Phase, Windows};
 use crate::token::Token;
 
 /// How often the wall clock is read while a token is in use.
-pub(super) const READ_WALL_EVERY: Duration = Duration::from_secs(1);
+const READ_WALL_EVERY: Duration = Duration::from_secs(1);
 
 /// Now, on both clocks: the monotonic one, which a suspended machine stops, and the wall clock,
 /// which an administrator moves.

@@ -8,16 +8,12 @@ mod entry;
 mod fetch;
 mod flight;
 mod keep_fresh;
-#[cfg(feature = "token-caches")]
-mod memory;
 mod replace_error;
 mod schedule;
 mod shared;
 mod state;
 mod status;
 
-#[cfg(feature = "token-caches")]
-use std::time::Duration;
 use std::{fmt, sync::Arc};
 
 #[cfg(feature = "token-caches")]
@@ -28,13 +24,13 @@ pub use self::{
     changes::{TokenChange, TokenChanges},
     status::TokenStatus,
 };
+#[cfg(feature = "token-caches")]
+pub(crate) use self::{cooldown::CommonBucket, schedule::remember};
 pub(crate) use self::{cooldown::Source, replace_error::ReplaceError};
 use self::{
     entry::Settled,
     shared::{Lookup, Shared},
 };
-#[cfg(feature = "token-caches")]
-pub(crate) use self::{memory::Memory, schedule::remember};
 use crate::{
     error::TokenError,
     fetcher::{Claims, TokenFetcher},
@@ -259,39 +255,16 @@ impl TokenCache {
         self.shared.lock()
     }
 
-    /// For another cache that takes the place of this one.
+    /// Until when a fetch, a failure or a cooldown keeps the issuer from being asked too often.
     #[cfg(feature = "token-caches")]
-    pub(crate) fn memory(&self, now: Instant) -> Option<Memory> {
-        self.shared.memory(now)
+    pub(crate) fn in_trouble_until(&self, now: Instant) -> Option<Instant> {
+        self.shared.lock().in_trouble_until(now)
     }
 
-    /// What was remembered by the cache that was in this one's place. One that has been used does not
-    /// listen.
+    /// Until then the fetches that rejections force are drawn from this bucket too.
     #[cfg(feature = "token-caches")]
-    pub(crate) fn recall(&self, memory: Memory) {
-        self.shared.recall(memory);
-    }
-
-    /// Counts as a use, though no token is asked for.
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn touch(&self, now: Instant) {
-        self.shared.touch(now);
-    }
-
-    /// How long nobody has asked for a token, or a second less. Not at all while a fetch is under way.
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
-        self.shared.idle_for(now)
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn is_fetching(&self) -> bool {
-        self.shared.lock().is_flying()
+    pub(crate) fn draws_from(&self, bucket: &CommonBucket, until: Instant) {
+        self.shared.lock().cooldowns.draw_from(bucket.clone(), until);
     }
 
     /// Looks, and waits for the fetch if there is nothing better. If that is lost, it looks again.

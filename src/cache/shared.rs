@@ -1,7 +1,5 @@
 //! The one lock and the clocks.
 
-#[cfg(feature = "token-caches")]
-use std::time::Duration;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,8 +19,6 @@ use super::{
     state::{State, Step, Successor},
     status::TokenStatus,
 };
-#[cfg(feature = "token-caches")]
-use super::{entry::READ_WALL_EVERY, memory::Memory};
 use crate::{
     error::TokenError,
     fetcher::{Claims, DynFetcher, FetchReason},
@@ -101,10 +97,6 @@ impl Shared {
 
     /// What to do for a caller. What need not be waited for is done.
     fn step(self: &Arc<Self>, state: &mut State, now: Moment) -> Step {
-        #[cfg(feature = "token-caches")]
-        {
-            state.used = Some(now.monotonic);
-        }
         let step = state.step(now);
         let runtime = Handle::try_current().ok();
         if let (true, Some(runtime)) = (self.keeps_fresh, &runtime) {
@@ -215,33 +207,6 @@ impl Shared {
         let token = self.peek()?;
         observe::kept(&self.name);
         Some(token)
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(super) fn memory(&self, now: Instant) -> Option<Memory> {
-        Memory::of(&self.lock(), now)
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(super) fn recall(&self, memory: Memory) {
-        memory.recall(&mut self.lock(), Instant::now());
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(super) fn touch(&self, now: Instant) {
-        self.lock().used = Some(now);
-    }
-
-    #[cfg(feature = "token-caches")]
-    pub(super) fn idle_for(&self, now: Instant) -> Duration {
-        let state = self.lock();
-        match state.used {
-            // A settled token may have been used for so long without a note.
-            Some(used) if !state.is_flying() => {
-                now.saturating_duration_since(used + READ_WALL_EVERY)
-            }
-            _ => Duration::ZERO,
-        }
     }
 
     pub(super) fn now(&self) -> Moment {

@@ -28,9 +28,6 @@ pub(super) struct State {
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,
     pub(super) launched: u64,
-    /// When somebody last asked for a token.
-    #[cfg(feature = "token-caches")]
-    pub(super) used: Option<Instant>,
     /// Renews the token while nobody asks, if that is switched on and somebody has asked once.
     pub(super) keeper: Option<Task>,
 }
@@ -43,7 +40,7 @@ pub(super) struct CurrentRejection {
 }
 
 /// The last fetch failed, and those before it too if `in_a_row` says so.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Failure {
     error: TokenError,
     at: Instant,
@@ -54,13 +51,6 @@ pub(super) struct Failure {
     ahead_until: Instant,
     /// Until when callers are answered with this failure.
     until: Instant,
-}
-
-#[cfg(feature = "token-caches")]
-impl Failure {
-    pub(super) fn until(&self) -> Instant {
-        self.until
-    }
 }
 
 /// What to do for a caller.
@@ -193,6 +183,15 @@ impl State {
 
     pub(super) fn is_flying(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| !flight.is_lost())
+    }
+
+    /// Until when a fetch, a failure or a cooldown keeps the issuer from being asked too often.
+    #[cfg(feature = "token-caches")]
+    pub(super) fn in_trouble_until(&self, now: Instant) -> Option<Instant> {
+        let flight = self.flight.as_ref().filter(|flight| !flight.is_lost());
+        let flight = flight.map(|flight| flight.deadline);
+        let failure = self.failure.as_ref().map(|failure| failure.until);
+        flight.max(failure).max(self.cooldowns.until()).filter(|&until| now < until)
     }
 
     /// The failure that callers are answered with, and how much longer.

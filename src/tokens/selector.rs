@@ -1,10 +1,6 @@
 //! The user's function that selects a token for each request.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use http::Request;
 
@@ -27,11 +23,9 @@ impl Selector {
         F: Fn(RequestHead<'_>) -> Result<Option<TokenCache>, E> + Send + Sync + 'static,
         E: Into<BoxError>,
     {
-        let select =
-            move |head: RequestHead<'_>| match catch_unwind(AssertUnwindSafe(|| select(head))) {
-                Ok(selected) => selected.map_err(|error| TokenError::selecting(error.into())),
-                Err(_) => Err(TokenError::selecting("the function panicked".into())),
-            };
+        let select = move |head: RequestHead<'_>| {
+            select(head).map_err(|error| TokenError::selecting(error.into()))
+        };
         Self { select: Arc::new(select) }
     }
 

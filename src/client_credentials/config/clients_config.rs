@@ -110,7 +110,8 @@ impl ClientsConfig {
         let clients = self.build(client)?;
         let clients: BTreeMap<_, _> =
             clients.into_iter().map(|(name, client)| (name, Arc::new(client))).collect();
-        Ok(TokenCaches::new(move |name: &String| {
+        let builder = TokenCaches::builder().capacity(clients.len().max(1_000));
+        Ok(builder.build(move |name: &String| {
             clients.get(name).cloned().ok_or_else(|| {
                 let name = name.escape_debug();
                 TokenError::config(format!(

@@ -37,17 +37,17 @@ impl Tokens {
         let Some(setup) = &scenario.caches else {
             return Self::One(builder.build(issuers[ONE].clone()));
         };
-        let mut caches = TokenCaches::new(move |key: &String| {
-            let issuer = issuers.get(key).ok_or_else(|| format!("there is no key {key}"))?;
-            Ok::<_, String>(builder.clone().build(issuer.clone()))
-        });
+        let mut caches = TokenCaches::builder();
         if let Some(capacity) = setup.capacity {
             caches = caches.capacity(capacity);
         }
         if let Some(idle) = setup.idle {
             caches = caches.idle(idle.0);
         }
-        Self::Many(caches)
+        Self::Many(caches.build(move |key: &String| {
+            let issuer = issuers.get(key).ok_or_else(|| format!("there is no key {key}"))?;
+            Ok::<_, String>(builder.clone().build(issuer.clone()))
+        }))
     }
 
     pub fn layer(&self) -> BearerAuthLayer {

@@ -29,11 +29,10 @@ async fn no_token_ever_reaches_a_request_of_another_key() {
     let issuers: Arc<HashMap<u32, NamedIssuer>> = Arc::new(
         (0..TENANTS).map(|tenant| (tenant, NamedIssuer::new(&format!("tenant{tenant}")))).collect(),
     );
-    let tokens = TokenCaches::new({
+    let tokens = TokenCaches::builder().capacity(CAPACITY).build({
         let issuers = issuers.clone();
         move |tenant: &u32| issuers.get(tenant).cloned().ok_or("no such tenant")
-    })
-    .capacity(CAPACITY);
+    });
     let layer = BearerAuthLayer::select(move |head| {
         let Some(Tenant(tenant)) = head.extensions.get() else { return Ok::<_, TokenError>(None) };
         tokens.get(tenant).map(Some)

@@ -4,15 +4,17 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Condvar, Mutex, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Waker},
     time::Duration,
 };
 
-use tower_bearer::{Token, TokenCache, TokenCaches, TokenError, fetch_fn};
+use tower_bearer::{Token, TokenCache, TokenCaches, TokenCachesBuilder, TokenError, fetch_fn};
 
 use super::NamedIssuer;
 use crate::support::*;
@@ -28,8 +30,22 @@ impl Issuers {
     }
 
     fn caches(&self) -> TokenCaches<u32> {
+        self.build(TokenCaches::builder())
+    }
+
+    fn build(&self, builder: TokenCachesBuilder) -> TokenCaches<u32> {
         let issuers = self.clone();
-        TokenCaches::new(move |&key: &u32| Ok::<_, TokenError>(issuers.of(key)))
+        builder.build(move |&key: &u32| Ok::<_, TokenError>(issuers.of(key)))
+    }
+
+    /// Keeps so many caches.
+    fn at_most(&self, capacity: usize) -> TokenCaches<u32> {
+        self.build(TokenCaches::builder().capacity(capacity))
+    }
+
+    /// Keeps them for so long.
+    fn for_at_most(&self, idle: Duration) -> TokenCaches<u32> {
+        self.build(TokenCaches::builder().idle(idle))
     }
 
     fn asked(&self) -> u32 {
@@ -103,7 +119,7 @@ async fn two_threads_may_make_a_cache_for_one_key_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_is_evicted_serves_those_who_have_it() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().capacity(1);
+    let caches = issuers.at_most(1);
     let first = caches.get(&1).unwrap();
     assert_eq!(first.token().await.unwrap().expose(), "k1-1");
     for key in 2..100 {
@@ -122,7 +138,7 @@ async fn a_cache_that_is_evicted_serves_those_who_have_it() {
 async fn there_are_never_more_than_its_capacity() {
     let issuers = Issuers::default();
     for capacity in [1, 10, 1000] {
-        let caches = issuers.caches().capacity(capacity);
+        let caches = issuers.at_most(capacity);
         for key in 0..5_000 {
             let _ = caches.get(&key).unwrap();
         }
@@ -134,7 +150,7 @@ async fn there_are_never_more_than_its_capacity() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_used_all_the_time_is_not_evicted_by_others() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().capacity(100);
+    let caches = issuers.at_most(100);
     for key in 1..10_000 {
         assert_eq!(token(&caches, 0).await.unwrap(), "k0-1");
         let _ = caches.get(&key).unwrap();
@@ -144,7 +160,7 @@ async fn a_key_that_is_used_all_the_time_is_not_evicted_by_others() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_is_not_used_is_dropped_and_one_that_is_stays() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().idle(seconds(600));
+    let caches = issuers.for_at_most(seconds(600));
     token(&caches, 1).await.unwrap();
     token(&caches, 2).await.unwrap();
     for _ in 0..12 {
@@ -160,7 +176,7 @@ async fn a_cache_that_is_not_used_is_dropped_and_one_that_is_stays() {
 #[tokio::test(start_paused = true)]
 async fn idle_caches_are_dropped_though_no_key_is_new() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().idle(seconds(600));
+    let caches = issuers.for_at_most(seconds(600));
     token(&caches, 1).await.unwrap();
     token(&caches, 2).await.unwrap();
     tokio::time::advance(seconds(590)).await;
@@ -177,7 +193,7 @@ async fn idle_caches_are_dropped_though_no_key_is_new() {
 #[tokio::test(start_paused = true)]
 async fn a_look_up_never_drops_the_cache_that_it_returns() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().idle(seconds(60));
+    let caches = issuers.for_at_most(seconds(60));
     // One look-up in 256 looks for idle ones.
     for _ in 0..2_000 {
         token(&caches, 1).await.unwrap();
@@ -189,26 +205,26 @@ async fn a_look_up_never_drops_the_cache_that_it_returns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_fetch_is_remembered_beyond_the_eviction() {
+async fn a_failed_fetch_is_remembered_however_many_other_keys_there_are() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().capacity(1);
+    let caches = issuers.at_most(1);
     issuers.of(1).is_down(true);
     for round in 0..100 {
         assert!(token(&caches, 1).await.unwrap_err().is_transient());
         token(&caches, 100 + round).await.unwrap();
     }
-    assert_eq!(issuers.of(1).asked(), 1, "a hundred evictions within a second");
+    assert_eq!(issuers.of(1).asked(), 1, "a hundred other keys within a second");
     tokio::time::advance(seconds(1)).await;
     assert!(token(&caches, 1).await.is_err());
     assert_eq!(issuers.of(1).asked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn forced_fetches_are_remembered_beyond_the_eviction() {
+async fn forced_fetches_are_remembered_however_many_other_keys_there_are() {
     let issuers = Issuers::default();
-    let caches = issuers.caches().capacity(1);
+    let caches = issuers.at_most(1);
     let mut forced = 0;
-    // Each token is refused, as by an API that refuses everything, and each cache is evicted.
+    // Each token is refused, as by an API that refuses everything.
     for round in 0..100 {
         let cache = caches.get(&1).unwrap();
         let refused = cache.token().await.unwrap();
@@ -219,6 +235,77 @@ async fn forced_fetches_are_remembered_beyond_the_eviction() {
         token(&caches, 100 + round).await.unwrap();
     }
     assert!(forced <= handful(Duration::ZERO), "{forced} forced fetches at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_failed_keys_as_the_capacity_are_remembered_beside_the_others() {
+    let issuers = Issuers::default();
+    let caches = issuers.at_most(10);
+    for key in 0..10 {
+        issuers.of(key).is_down(true);
+    }
+    for round in 0..20 {
+        for key in 0..10 {
+            assert!(token(&caches, key).await.is_err());
+        }
+        for key in 0..10 {
+            token(&caches, 100 + 10 * round + key).await.unwrap();
+        }
+    }
+    assert_eq!((0..10).map(|key| issuers.of(key).asked()).sum::<u32>(), 10);
+}
+
+/// Rejects the token of each of these keys once.
+async fn reject(caches: &TokenCaches<u32>, issuers: &Issuers, keys: Range<u32>) -> u32 {
+    let mut forced = 0;
+    for key in keys {
+        let cache = caches.get(&key).unwrap();
+        let rejected = cache.token().await.unwrap();
+        let before = issuers.of(key).asked();
+        cache.reject(&rejected);
+        cache.token().await.unwrap();
+        forced += issuers.of(key).asked() - before;
+    }
+    forced
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_keys_share_a_budget_while_more_are_in_trouble_than_can_be_kept() {
+    let issuers = Issuers::default();
+    let caches = issuers.at_most(16);
+    assert_eq!(reject(&caches, &issuers, 0..16).await, 16, "each has a budget of its own");
+    let forced = reject(&caches, &issuers, 100..1_100).await;
+    // The first of them is not yet known to be too many.
+    assert!(forced <= 1 + 10, "{forced} forced fetches of a thousand keys");
+    tokio::time::advance(seconds(60)).await;
+    assert_eq!(reject(&caches, &issuers, 2_000..2_016).await, 16, "when the trouble is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_too_many_in_trouble_the_one_goes_that_is_free_soonest() {
+    let issuers = Issuers::default();
+    let caches = issuers.at_most(4);
+    assert_eq!(reject(&caches, &issuers, 0..4).await, 4);
+    // A failure is remembered for a second, a forced fetch for longer.
+    for key in 10..50 {
+        issuers.of(key).is_down(true);
+        assert!(token(&caches, key).await.is_err());
+    }
+    assert!((0..4).all(|key| caches.peek(&key).is_some()));
+    let kept = (10..50).filter(|key| caches.peek(key).is_some()).count();
+    assert!(kept <= 4, "{kept} caches of failed keys");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_not_known_take_no_room_from_those_that_are() {
+    let caches = TokenCaches::builder().capacity(10).build(|&key: &u32| match key {
+        0..10 => Ok(NamedIssuer::new("t")),
+        _ => Err(UnknownTenant(key)),
+    });
+    for key in (0..10).chain(100..10_000) {
+        let _ = caches.get(&key);
+    }
+    assert!((0..10).all(|key| caches.peek(&key).is_some()));
 }
 
 #[derive(Debug)]
@@ -258,46 +345,38 @@ async fn a_function_that_fails_is_remembered_like_a_failed_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_panics_fails_that_key_and_nothing_else() {
-    let caches = TokenCaches::new(|&key: &u32| match key {
-        7 => std::panic::resume_unwind(Box::new("a bug in the function")),
-        _ => Ok::<_, TokenError>(NamedIssuer::new("t")),
+async fn a_function_that_panics_breaks_nothing() {
+    let panics = AtomicBool::new(true);
+    let caches = TokenCaches::new(move |&key: &u32| {
+        if key == 7 && panics.swap(false, Ordering::Relaxed) {
+            resume_unwind(Box::new("a bug in the function"));
+        }
+        Ok::<_, TokenError>(NamedIssuer::new("t"))
     });
-    assert!(caches.get(&7).unwrap_err().is_selection());
-    assert!(caches.get(&8).unwrap().token().await.is_ok());
+    let panicked = catch_unwind(AssertUnwindSafe(|| caches.get(&7))).unwrap_err();
+    assert_eq!(panicked.downcast_ref(), Some(&"a bug in the function"));
+    assert_eq!(token(&caches, 8).await.unwrap(), "t-1");
+    assert_eq!(token(&caches, 7).await.unwrap(), "t-1", "nothing is remembered of it");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_that_asks_for_its_own_key_fails_that_key_alone() {
+async fn a_function_may_ask_for_a_key_even_its_own() {
     let all: Arc<OnceLock<TokenCaches<u32>>> = Arc::default();
-    let calls = Arc::new(Mutex::new(0));
+    let calls = AtomicU32::new(0);
     let caches = TokenCaches::new({
-        let (all, calls) = (all.clone(), calls.clone());
-        move |&key: &u32| {
-            *calls.lock().unwrap() += 1;
-            let all = all.get().unwrap();
-            match key {
-                1 => all.get(&1),
-                // By way of each other.
-                2 => all.get(&3),
-                3 => all.get(&2),
-                // Another key has a cache that this one can have too.
-                4 => all.get(&5),
-                _ => Ok(NamedIssuer::new("t").into()),
-            }
+        let all = all.clone();
+        move |&key: &u32| match (key, calls.fetch_add(1, Ordering::Relaxed)) {
+            (1, 0) => all.get().unwrap().get(&1),
+            (4, _) => all.get().unwrap().get(&5),
+            _ => Ok(NamedIssuer::new("t").into()),
         }
     });
     assert!(all.set(caches.clone()).is_ok());
-    for key in [1, 2] {
-        assert!(caches.get(&key).unwrap_err().is_selection());
-    }
-    assert_eq!(*calls.lock().unwrap(), 3);
-    assert_eq!(token(&caches, 4).await.unwrap(), "t-1");
-    assert_eq!(token(&caches, 5).await.unwrap(), "t-1");
-    // It is no more than a failure, so the function is called again after a while.
-    tokio::time::advance(seconds(2)).await;
-    assert!(caches.get(&1).unwrap_err().is_selection());
-    assert_eq!(*calls.lock().unwrap(), 6);
+    assert_eq!(token(&caches, 1).await.unwrap(), "t-1");
+    assert_eq!(token(&caches, 1).await.unwrap(), "t-1");
+    let (one, other) = (caches.get(&4).unwrap(), caches.get(&5).unwrap());
+    one.token().await.unwrap();
+    assert!(other.peek().is_some(), "they are the same");
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,14 +439,13 @@ impl Drop for Reenters {
 /// Fails for all keys but 0, until it is told not to.
 fn reentering(works: Arc<AtomicBool>) -> TokenCaches<u32> {
     let all: Arc<Mutex<Option<TokenCaches<u32>>>> = Arc::default();
-    let caches = TokenCaches::new({
+    let caches = TokenCaches::builder().capacity(1).build({
         let all = all.clone();
         move |&key: &u32| match key == 0 || works.load(Ordering::Relaxed) {
             true => Ok(NamedIssuer::new("t")),
             false => Err(Reenters(all.lock().unwrap().clone())),
         }
-    })
-    .capacity(1);
+    });
     *all.lock().unwrap() = Some(caches.clone());
     caches
 }
@@ -413,7 +491,7 @@ fn an_error_that_is_forgotten_for_a_cache_may_ask_for_a_key() {
 async fn a_key_in_constant_use_is_never_idle() {
     let issuers = Issuers::default();
     for idle in [0, 10, 500] {
-        let caches = issuers.caches().idle(Duration::from_millis(idle));
+        let caches = issuers.for_at_most(Duration::from_millis(idle));
         let before = issuers.of(0).asked();
         for key in 1..1_000 {
             token(&caches, 0).await.unwrap();
@@ -428,11 +506,10 @@ async fn a_key_in_constant_use_is_never_idle() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_is_not_idle_while_its_fetch_is_under_way() {
     let issuer = Issuer::of(seconds(3600)).latency(seconds(8));
-    let caches = TokenCaches::new({
+    let caches = TokenCaches::builder().idle(seconds(1)).build({
         let issuer = issuer.clone();
         move |_: &u32| Ok::<_, TokenError>(issuer.clone())
-    })
-    .idle(seconds(1));
+    });
     let first = caches.get(&1).unwrap();
     let first = tokio::spawn(async move { first.token().await });
     tokio::time::sleep(seconds(5)).await;
@@ -443,9 +520,9 @@ async fn a_cache_is_not_idle_while_its_fetch_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_is_evicted_during_its_fetch_comes_back_with_it() {
+async fn a_cache_is_not_evicted_during_its_fetch() {
     let asked = Arc::new(Mutex::new(0));
-    let caches = TokenCaches::new({
+    let caches = TokenCaches::builder().capacity(1).build({
         let asked = asked.clone();
         move |&key: &u32| {
             let asked = asked.clone();
@@ -457,8 +534,7 @@ async fn a_cache_that_is_evicted_during_its_fetch_comes_back_with_it() {
                 }
             }))
         }
-    })
-    .capacity(1);
+    });
     let mut callers = Vec::new();
     for round in 0..100 {
         let cache = caches.get(&1).unwrap();
@@ -469,17 +545,17 @@ async fn a_cache_that_is_evicted_during_its_fetch_comes_back_with_it() {
     for caller in callers {
         assert!(caller.await.unwrap().is_err());
     }
-    assert_eq!(*asked.lock().unwrap(), 1, "one fetch, whatever was evicted meanwhile");
+    assert_eq!(*asked.lock().unwrap(), 1, "one fetch, whatever other keys there are");
     assert!(caches.get(&1).unwrap().token().await.is_err());
     assert_eq!(*asked.lock().unwrap(), 1, "the failure is remembered");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cache_that_is_evicted_as_soon_as_it_is_made_comes_back() {
-    // Those in use make it hard for a ninth to come in, more or less.
+async fn a_cache_is_not_evicted_as_soon_as_it_is_made() {
+    // Those in use are asked for more often than the ninth.
     for rounds in 1..20 {
         let issuers = Issuers::default();
-        let caches = issuers.caches().capacity(8);
+        let caches = issuers.at_most(8);
         issuers.of(9).is_down(true);
         for _ in 0..rounds {
             token(&caches, 9).await.unwrap_err();
@@ -498,7 +574,7 @@ async fn a_cache_that_is_evicted_as_soon_as_it_is_made_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_cache_evicted_during_its_fetch_is_dropped_when_idle() {
     let fetches = Arc::new(Mutex::new(0));
-    let caches = TokenCaches::new({
+    let caches = TokenCaches::builder().capacity(1).idle(seconds(600)).build({
         let fetches = fetches.clone();
         move |_: &u32| {
             let fetches = fetches.clone();
@@ -511,9 +587,7 @@ async fn a_cache_evicted_during_its_fetch_is_dropped_when_idle() {
             });
             Ok::<_, TokenError>(TokenCache::builder().keep_fresh().build(fetcher))
         }
-    })
-    .capacity(1)
-    .idle(seconds(600));
+    });
     let cache = caches.get(&1).unwrap();
     let caller = tokio::spawn(async move { cache.token().await });
     tokio::task::yield_now().await;
@@ -533,7 +607,7 @@ async fn two_threads_with_one_new_key_use_one_cache() {
     let issuer = Issuer::of(seconds(3600)).latency(seconds(1));
     let runtime = tokio::runtime::Handle::current();
     let (all, early) = (Arc::new(OnceLock::<TokenCaches<u32>>::new()), Arc::new(OnceLock::new()));
-    let caches = TokenCaches::new({
+    let caches = TokenCaches::builder().capacity(1).build({
         let (issuer, all, early) = (issuer.clone(), all.clone(), early.clone());
         let made = AtomicBool::new(false);
         move |&key: &u32| {
@@ -553,8 +627,7 @@ async fn two_threads_with_one_new_key_use_one_cache() {
             }
             Ok::<_, TokenError>(issuer.clone())
         }
-    })
-    .capacity(1);
+    });
     let _ = all.set(caches.clone());
     let late = caches.get(&1).unwrap();
     let caller = early.get().unwrap().lock().unwrap().take().unwrap();
