@@ -40,21 +40,23 @@ fn thread() -> usize {
     THREAD.get().unwrap_or_else(first)
 }
 
-/// One copy for each of a few groups of threads. A copy is made when it is first asked for.
+/// One copy for each of a few groups of threads. A copy is made when it is first asked for, and so is the room
+/// for all of them.
 pub(crate) struct Striped<T> {
     // Their number is a power of two. Once made they are only read.
-    copies: Box<[OnceLock<T>]>,
+    copies: OnceLock<Box<[OnceLock<T>]>>,
 }
 
 impl<T> Striped<T> {
     pub(crate) fn new() -> Self {
-        Self { copies: (0..*STRIPES).map(|_| OnceLock::new()).collect() }
+        Self { copies: OnceLock::new() }
     }
 
     /// This thread's copy.
     #[inline]
     pub(crate) fn get_or_init(&self, copy: impl FnOnce() -> T) -> &T {
-        self.copies[thread() & (self.copies.len() - 1)].get_or_init(copy)
+        let copies = self.copies.get_or_init(|| (0..*STRIPES).map(|_| OnceLock::new()).collect());
+        copies[thread() & (copies.len() - 1)].get_or_init(copy)
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
     fn threads_spread_over_all_copies() {
         let striped = Striped::new();
         // Other tests number threads at the same time, so there are more than copies.
-        let threads = 8 * striped.copies.len();
+        let threads = 8 * *STRIPES;
         let together = Barrier::new(threads);
         let copies: HashSet<usize> = thread::scope(|scope| {
             let threads: Vec<_> = (0..threads)
@@ -122,6 +124,6 @@ mod tests {
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert!(copies.len() > striped.copies.len() / 2, "{} copies", copies.len());
+        assert!(copies.len() > *STRIPES / 2, "{} copies", copies.len());
     }
 }

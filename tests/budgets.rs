@@ -201,3 +201,34 @@ fn a_hundred_thousand_failing_keys_take_bounded_memory() {
     assert_eq!((fetches, got), (KEYS, 0));
     assert!(bytes < BOUND, "{bytes} bytes");
 }
+
+/// What a key takes for its cache, with a token of 800 bytes that nobody or one thread has used.
+fn bytes_of_a_key(is_used: bool) -> u64 {
+    const KEYS: u32 = 1_000;
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let mut kept = None;
+    let allocated = measure(|| {
+        let tokens = TokenCaches::builder().capacity(2 * KEYS as usize).build(|_: &u32| {
+            Ok::<_, TokenError>(fetch_fn(|_| ready(Token::bearer(&access_token(800)))))
+        });
+        runtime.block_on(async {
+            for key in 0..KEYS {
+                let cache = tokens.get(&key).unwrap();
+                let token = cache.token().await.unwrap();
+                if is_used {
+                    drop(token.header_value().clone());
+                    cache.token().await.unwrap();
+                }
+            }
+        });
+        kept = Some(tokens);
+    });
+    u64::try_from(allocated.bytes_current).unwrap() / u64::from(KEYS)
+}
+
+#[test]
+fn a_key_takes_little_more_memory_than_its_token() {
+    let (warm, used) = (bytes_of_a_key(false), bytes_of_a_key(true));
+    assert!(warm <= 1_500, "{warm} bytes");
+    assert!(used <= 2_000, "{used} bytes");
+}

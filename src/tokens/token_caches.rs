@@ -1,6 +1,6 @@
 //! A bounded set of caches, one for each key.
 
-use std::{borrow::Borrow, fmt, hash::Hash, panic::resume_unwind, sync::Arc, time::Duration};
+use std::{borrow::Borrow, fmt, hash::Hash, panic::resume_unwind, sync::Arc};
 
 use tokio::task::JoinSet;
 
@@ -61,11 +61,11 @@ const WARMED_AT_ONCE: usize = 16;
 /// another, return a [`TokenCache`] of that [name](crate::TokenCacheBuilder::name).
 #[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
 pub struct TokenCaches<K> {
-    make: Arc<Make<K>>,
-    slots: Arc<Slots<K>>,
+    pub(super) make: Arc<Make<K>>,
+    pub(super) slots: Arc<Slots<K>>,
 }
 
-type Make<K> = dyn Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync;
+pub(super) type Make<K> = dyn Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync;
 
 impl TokenCaches<()> {
     /// Starts from the defaults.
@@ -100,14 +100,6 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> TokenCaches<K> {
         E: Into<BoxError>,
     {
         TokenCaches::builder().build(make)
-    }
-
-    pub(super) fn over(
-        make: impl Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync + 'static,
-        capacity: usize,
-        idle: Duration,
-    ) -> Self {
-        Self { make: Arc::new(make), slots: Arc::new(Slots::new(capacity, idle)) }
     }
 
     /// The cache for this key, made if there is none. No token is fetched.

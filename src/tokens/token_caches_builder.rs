@@ -1,6 +1,6 @@
-use std::{hash::Hash, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
-use super::token_caches::TokenCaches;
+use super::{slots::Slots, token_caches::TokenCaches};
 use crate::{
     cache::TokenCache,
     error::{BoxError, TokenError},
@@ -66,6 +66,7 @@ impl TokenCachesBuilder {
             Ok(made) => Ok(made.into()),
             Err(error) => Err(TokenError::selecting(error.into())),
         };
-        TokenCaches::over(make, self.capacity, self.idle)
+        let slots = Slots::new(self.capacity, self.idle);
+        TokenCaches { make: Arc::new(make), slots: Arc::new(slots) }
     }
 }
