@@ -153,9 +153,8 @@ fn the_future_is_136_bytes_less_than_the_request_and_the_inner() {
 
 const KEYS: u32 = 100_000;
 const KEPT: usize = 1_000;
-/// A cache with its token takes 1.5 KiB, so 100,000 of them would take 150 MiB. The failures that are
-/// remembered of 8,000 keys take 4 MiB.
-const BOUND: u64 = 8 << 20;
+/// A cache with its token and one copy of that takes 1.5 KiB, so 100,000 of them would take 150 MiB.
+const BOUND: u64 = 2 << 20;
 
 /// Asks for a token for each key, and says how many were fetched, how many there were, and what was
 /// allocated at most.
@@ -230,5 +229,5 @@ fn bytes_of_a_key(is_used: bool) -> u64 {
 fn a_key_takes_little_more_memory_than_its_token() {
     let (warm, used) = (bytes_of_a_key(false), bytes_of_a_key(true));
     assert!(warm <= 1_500, "{warm} bytes");
-    assert!(used <= 2_000, "{used} bytes");
+    assert!(used <= 3_000, "{used} bytes");
 }

@@ -4,7 +4,7 @@
 //! turn. All sources together draw from one bucket of forced fetches.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -30,7 +30,7 @@ const EARNED_EVERY: Duration = Duration::from_secs(6);
 const SOURCES: usize = 64;
 
 /// Who rejected a token. The cache does not care what stands behind the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Source(pub(crate) u64);
 
 impl Source {
@@ -39,7 +39,7 @@ impl Source {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cooldowns {
-    sources: HashMap<Source, Record>,
+    sources: BTreeMap<Source, Record>,
     bucket: Bucket,
     /// Drawn from as well until then.
     common: Option<(CommonBucket, Instant)>,

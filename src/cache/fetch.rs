@@ -103,7 +103,8 @@ impl Shared {
             }
             (outcome, ended)
         });
-        state.flight = Some(Flight::launch(runtime, number, began, by, limit, fetch));
+        let flight = Flight::launch(runtime, number, began, by, limit, fetch);
+        state.flight = Some(Box::new(flight));
         self.keep_fresh(state, runtime);
     }
 

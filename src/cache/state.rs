@@ -20,8 +20,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) current: Option<Arc<Entry>>,
-    pub(super) flight: Option<Flight>,
-    pub(super) failure: Option<Failure>,
+    // Boxed, as few of many caches have one.
+    pub(super) flight: Option<Box<Flight>>,
+    pub(super) failure: Option<Box<Failure>>,
     /// The rejection of the current token that is to be answered with another one.
     pub(super) rejection: Option<CurrentRejection>,
     pub(super) cooldowns: Cooldowns,
@@ -132,7 +133,7 @@ impl State {
     }
 
     /// Returns the failure that this one replaces: dropping it may run the fetcher's own code.
-    pub(super) fn failed(&mut self, error: &TokenError, now: Moment) -> Option<Failure> {
+    pub(super) fn failed(&mut self, error: &TokenError, now: Moment) -> Option<Box<Failure>> {
         let in_a_row = self.failure.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
         let remaining = self.usable(now).map(|entry| entry.remaining(now));
         let jitter = fastrand::f64();
@@ -141,14 +142,14 @@ impl State {
         let of_rejection = self.rejection.is_some();
         // Refusals may force few fetches, so none is spent while callers are answered with this.
         let ahead = if of_rejection { ahead.max(remembered) } else { ahead };
-        self.failure.replace(Failure {
+        self.failure.replace(Box::new(Failure {
             error: error.clone(),
             at: now.monotonic,
             in_a_row,
             of_rejection,
             ahead_until: now.monotonic + ahead,
             until: now.monotonic + remembered,
-        })
+        }))
     }
 
     /// When a caller would next start a fetch, if the token does not stay good for ever. While the issuer is
