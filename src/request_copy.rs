@@ -13,7 +13,7 @@ use crate::replay::Saved;
 /// buffer, which costs one allocation, and are parsed only for that attempt.
 pub(crate) struct RequestCopy<B> {
     /// The version, then method, scheme, authority, path and query, then the headers in order.
-    head: Box<[u8]>,
+    head: Vec<u8>,
     extensions: Extensions,
     body: Saved<B>,
     /// For an attempt after the next one, where `body` cannot be used twice.
@@ -23,6 +23,8 @@ pub(crate) struct RequestCopy<B> {
 /// How long a name and a value are, and whether the value is sensitive.
 const HEADER: usize = 2 * LENGTH + 1;
 const LENGTH: usize = size_of::<u32>();
+/// Room for a name. If names are longer than that on average, the buffer grows once.
+const NAME: usize = 32;
 
 impl<B> RequestCopy<B> {
     /// `None` if there is no body for it.
@@ -84,7 +86,7 @@ const VERSIONS: [Version; 5] =
 
 /// `None` for a length that does not fit into 32 bits.
 #[inline]
-fn write<B>(request: &Request<B>) -> Option<Box<[u8]>> {
+fn write<B>(request: &Request<B>) -> Option<Vec<u8>> {
     let (uri, headers) = (request.uri(), request.headers());
     let version = VERSIONS.iter().position(|known| *known == request.version())?;
     let target = [
@@ -93,13 +95,10 @@ fn write<B>(request: &Request<B>) -> Option<Box<[u8]>> {
         uri.authority().map_or("", Authority::as_str),
         uri.path_and_query().map_or("", PathAndQuery::as_str),
     ];
-    let length = 1
-        + target.iter().map(|part| LENGTH + part.len()).sum::<usize>()
-        + headers
-            .iter()
-            .map(|(name, value)| HEADER + name.as_str().len() + value.len())
-            .sum::<usize>();
-    u32::try_from(length).ok()?;
+    // To look at each name's length as well takes longer than to leave room.
+    let mut length = 1 + headers.len() * (HEADER + NAME);
+    length += target.iter().map(|part| LENGTH + part.len()).sum::<usize>();
+    length += headers.values().map(HeaderValue::len).sum::<usize>();
     let mut head = Vec::with_capacity(length);
     head.push(version as u8);
     for part in target {
@@ -115,7 +114,7 @@ fn write<B>(request: &Request<B>) -> Option<Box<[u8]>> {
         head.extend_from_slice(name);
         head.extend_from_slice(value.as_bytes());
     }
-    Some(head.into_boxed_slice())
+    u32::try_from(head.len()).is_ok().then_some(head)
 }
 
 /// `None` if the `http` crate does not parse what it has given out.

@@ -1,16 +1,13 @@
-//! Where a refusal came from, as a number: the authority and the first segment of the path.
-//!
-//! For gRPC that segment is the service. A request that is not kept for a second attempt has it
-//! computed while it is still there, on every hit. So this goes through the URI by words.
+//! Where a rejection came from, as a number: the authority and the first segment of the path. For gRPC that
+//! segment is the service.
 
 use http::Uri;
 
 use crate::cache::Source;
 
-/// Odd, and without a pattern.
-const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-const WORD: usize = size_of::<u64>();
-const HALF: usize = size_of::<u32>();
+/// Those of FNV-1a.
+const BASIS: u64 = 0xCBF2_9CE4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01B3;
 
 /// `client` stands for the authority where the URI has none.
 #[inline]
@@ -23,71 +20,16 @@ pub(crate) fn of_uri(client: u64, uri: &Uri) -> Source {
 /// The same from the parts of a URI, which are empty if there are none.
 #[inline]
 pub(crate) fn of(client: u64, authority: &str, path_and_query: &str) -> Source {
-    let host = match authority {
-        "" => mixed(FACTOR, client),
-        _ => without_case(authority.as_bytes()),
-    };
-    Source(mixed(host, first_segment(path_and_query.as_bytes())))
-}
-
-/// What it makes equal beside upper and lower case is no other authority.
-#[inline]
-fn without_case(authority: &[u8]) -> u64 {
-    let mut hash = authority.len() as u64;
-    let mut rest = authority;
-    while let Some((_, after)) = rest.split_first_chunk::<WORD>() {
-        hash = mixed(hash, word(rest) | each(0x20));
-        rest = after;
+    let mut hash = BASIS;
+    let mut mix = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    match authority {
+        "" => client.to_le_bytes().into_iter().for_each(&mut mix),
+        _ => authority.bytes().for_each(|byte| mix(byte.to_ascii_lowercase())),
     }
-    // The last word overlaps the one before it, if there is one.
-    let last = authority.last_chunk::<WORD>().map_or(rest, |last| last);
-    mixed(hash, word(last) | each(0x20))
-}
-
-#[inline]
-fn first_segment(mut path_and_query: &[u8]) -> u64 {
-    if let [b'/', rest @ ..] = path_and_query {
-        path_and_query = rest;
-    }
-    let mut hash = 0;
-    while !path_and_query.is_empty() {
-        let word = word(path_and_query);
-        // The bytes of `/` and `?`, and no others, are zero here, and then their highest bit is set.
-        let other = (word | each(0x10)) ^ each(b'?');
-        let ends = other.wrapping_sub(each(1)) & !other & each(0x80);
-        if ends != 0 {
-            let before = word & (((ends & ends.wrapping_neg()) >> 7) - 1);
-            return if before == 0 { hash } else { mixed(hash, before) };
-        }
-        hash = mixed(hash, word);
-        path_and_query = path_and_query.get(WORD..).unwrap_or_default();
-    }
-    hash
-}
-
-/// The first bytes, and zeros if there are too few.
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    if let Some(word) = bytes.first_chunk::<WORD>() {
-        return u64::from_le_bytes(*word);
-    }
-    let half = |half: &[u8; HALF]| u64::from(u32::from_le_bytes(*half));
-    let byte = |n: usize| u64::from(bytes[n]) << (8 * n);
-    match (bytes.first_chunk(), bytes.last_chunk()) {
-        // The halves overlap where there are fewer than eight.
-        (Some(first), Some(last)) => half(first) | half(last) << (8 * (bytes.len() - HALF)),
-        _ if bytes.is_empty() => 0,
-        _ => byte(0) | byte(bytes.len() / 2) | byte(bytes.len() - 1),
-    }
-}
-
-const fn each(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; WORD])
-}
-
-#[inline]
-fn mixed(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR)
+    mix(b'/');
+    let path = path_and_query.strip_prefix('/').unwrap_or(path_and_query);
+    path.bytes().take_while(|byte| !matches!(byte, b'/' | b'?')).for_each(mix);
+    Source(hash)
 }
 
 #[cfg(test)]
@@ -152,14 +94,6 @@ mod tests {
                     prop_assert_eq!(one == other, same);
                 }
             }
-        }
-
-        #[test]
-        fn a_word_has_the_first_bytes_and_zeros(bytes in prop::collection::vec(any::<u8>(), 0..20)) {
-            let mut padded = bytes.clone();
-            padded.resize(WORD.max(bytes.len()), 0);
-            let first = padded[..WORD].try_into().unwrap();
-            prop_assert_eq!(word(&bytes), u64::from_le_bytes(first));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which requests may carry the token.
 
-use http::{HeaderName, Request, header::AUTHORIZATION};
+use http::{HeaderName, Request, header::AUTHORIZATION, uri::Scheme};
 
 use crate::{
     error::{Kind, TokenError},
@@ -42,7 +42,7 @@ impl Default for Target {
 }
 
 impl Target {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> Admission {
         if !self.overwrite && request.headers().contains_key(&self.header) {
             return Admission::PassThrough;
@@ -51,7 +51,7 @@ impl Target {
             return Admission::PassThrough;
         }
         let uri = request.uri();
-        let Some(scheme) = uri.scheme_str() else {
+        let Some(scheme) = uri.scheme() else {
             // `CONNECT` names a host and says nothing about who will read the request there.
             return match uri.authority() {
                 None => Admission::Attach,
@@ -63,8 +63,8 @@ impl Target {
                 return Admission::PassThrough;
             }
         }
-        if uri.scheme() == Some(&http::uri::Scheme::HTTPS)
-            || is_encrypted(scheme)
+        if *scheme == Scheme::HTTPS
+            || scheme.as_str().eq_ignore_ascii_case("wss")
             || self.allow_http
             || uri.host().is_some_and(is_loopback)
         {
@@ -79,9 +79,4 @@ fn insecure() -> TokenError {
     let message =
         "a token is not sent over plain http, use https or call `allow_http` on the layer";
     TokenError::new(Kind::Insecure, message)
-}
-
-#[inline]
-fn is_encrypted(scheme: &str) -> bool {
-    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
 }

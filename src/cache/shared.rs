@@ -63,10 +63,17 @@ impl Shared {
     /// run that on.
     #[inline]
     pub(super) fn at_once<T>(self: &Arc<Self>, with: impl FnOnce(&Token) -> T) -> Option<T> {
-        if let Some(token) = self.settled.load().as_deref().and_then(Settled::token) {
-            return Some(with(token));
-        }
-        self.look().as_ref().map(with)
+        let (settled, looked_up);
+        settled = self.settled.load();
+        // One call of `with`, so that it is compiled into this.
+        let token = match settled.as_deref().and_then(Settled::token) {
+            Some(token) => token,
+            None => {
+                looked_up = self.look()?;
+                &looked_up
+            }
+        };
+        Some(with(token))
     }
 
     #[cold]

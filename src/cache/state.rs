@@ -20,11 +20,11 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) current: Option<Arc<Entry>>,
-    // Boxed, as few of many caches have one.
+    // Boxed, as are the next two: few of many caches have one.
     pub(super) flight: Option<Box<Flight>>,
     pub(super) failure: Option<Box<Failure>>,
     /// The rejection of the current token that is to be answered with another one.
-    pub(super) rejection: Option<CurrentRejection>,
+    pub(super) rejection: Option<Box<CurrentRejection>>,
     pub(super) cooldowns: Cooldowns,
     /// The issuer is not asked before this, though callers wait.
     pub(super) pause: Option<Instant>,
@@ -89,7 +89,7 @@ impl State {
         let allowed = self.cooldowns.wait(by, now.monotonic).is_zero();
         if allowed {
             let before = self.rejection.take().and_then(|before| before.claims);
-            self.rejection = Some(CurrentRejection { by, claims: claims.or(before) });
+            self.rejection = Some(Box::new(CurrentRejection { by, claims: claims.or(before) }));
         }
         allowed
     }

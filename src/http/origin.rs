@@ -13,6 +13,8 @@ pub(crate) struct Origin {
     scheme: Arc<str>,
     host: Arc<str>,
     port: Option<u16>,
+    /// The port is the one that the scheme implies.
+    is_default: bool,
 }
 
 impl Origin {
@@ -37,14 +39,25 @@ impl Origin {
     /// is not looked at.
     pub(crate) fn of(uri: &Uri) -> Option<Self> {
         let (scheme, host, port) = parts(uri)?;
-        let [scheme, host] = [scheme, host].map(|text| text.to_ascii_lowercase().into());
-        Some(Self { scheme, host, port })
+        let [scheme, host] = [scheme, host].map(|text| Arc::<str>::from(text.to_ascii_lowercase()));
+        let is_default = port == default_port(&scheme);
+        Some(Self { scheme, host, port, is_default })
     }
 
     /// Whether a request to this URI goes there. With a user in it, it does not count: that is there to make
     /// a host look like another.
     #[inline]
     pub(crate) fn is_of(&self, uri: &Uri) -> bool {
+        // As nearly every request spells it, which takes no parsing.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if *authority == *self.host && uri.scheme_str() == Some(&*self.scheme) && self.is_default {
+            return true;
+        }
+        self.is_of_another_spelling(uri)
+    }
+
+    #[cold]
+    fn is_of_another_spelling(&self, uri: &Uri) -> bool {
         parts(uri).is_some_and(|(scheme, host, port)| {
             self.port == port
                 && self.scheme.eq_ignore_ascii_case(scheme)
@@ -79,7 +92,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
         match self.port {
-            Some(port) if self.port != default_port(&self.scheme) => write!(f, ":{port}"),
+            Some(port) if !self.is_default => write!(f, ":{port}"),
             _ => Ok(()),
         }
     }
