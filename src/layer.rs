@@ -59,16 +59,10 @@ use crate::{
 ///
 /// # What it costs
 ///
-/// A request whose token is good reads one clock and shares the value of the header. It takes no lock,
-/// and changes no reference count that a request on another thread changes too. It allocates nothing
-/// but its copy for a second attempt, whose cost [depends on the policy](crate::replay). Once a
-/// second, one of these requests takes a lock and allocates a few words, to compare the clocks. The
-/// setters below say so if they add to that.
-///
-/// For this the threads have copies of the layer's settings and of the token's header: twice as many
-/// as there are cores, at least 8 and at most 32. Each is made when a thread first needs it. Each
-/// layer takes half a KiB for every copy, and each token
-/// [300 bytes and its length](crate::Token::header_value).
+/// A request whose token is good reads one clock and shares the value of the header. It takes no lock, and
+/// allocates nothing but its copy for a second attempt, whose cost [depends on the policy](crate::replay). Once a
+/// second, one of these requests takes a lock and allocates a few words, to compare the clocks. The setters below
+/// say so if they add to that. [Performance](crate::guide::performance) has the figures.
 ///
 /// # In the guide
 ///

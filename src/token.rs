@@ -173,8 +173,7 @@ impl Token {
     /// The value for an `Authorization` header, prefix and token. It is marked sensitive.
     ///
     /// Threads that ask for it at once get different copies of it, so that cloning it does not make
-    /// them wait for each other. There are twice as many copies as cores, at least 8 and at most 32. Each is
-    /// made when it is first asked for, and takes 300 bytes and the length of the value.
+    /// them wait for each other.
     #[inline]
     pub fn header_value(&self) -> &HeaderValue {
         let Inner { header, copies, .. } = &*self.inner;

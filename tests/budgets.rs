@@ -61,6 +61,7 @@ fn a_hit_that_can_be_replayed_allocates_one_buffer_and_no_more() {
         let Allocations(hits) = hits;
 
         assert_eq!(hits["BearerAuth"], hits["fixed header"] + 1, "{headers} headers");
+        assert_eq!(hits["BearerAuth, named origin"], hits["BearerAuth"], "{headers} headers");
         assert_eq!(hits["BearerAuth, try_clone"], hits["BearerAuth"], "{headers} headers");
         assert_eq!(hits["BearerAuth, no_replay"], hits["fixed header"], "{headers} headers");
         // The buffer, what both attempts share, and one for the box that `wrap` makes.

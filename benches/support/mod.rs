@@ -150,6 +150,7 @@ pub fn contestants(headers: usize, length: usize, visitor: &mut impl Visitor) {
     let fixed = || SetRequestHeaderLayer::overriding(AUTHORIZATION, fixed(length));
     let retry = ServiceBuilder::new().layer(RetryLayer::new(CloneAndRetry)).layer(fixed());
     let layer = BearerAuthLayer::new(cached(length));
+    let named = layer.clone().only_for(["https://api.example.com"]).unwrap();
     let try_clone = layer.clone().try_clone(|body: &Body| Some(body.clone()));
     let buffered = layer.clone().buffered(64 * 1024, BoxBody::new);
 
@@ -157,8 +158,14 @@ pub fn contestants(headers: usize, length: usize, visitor: &mut impl Visitor) {
     visitor.visit("fixed header", fixed().layer(Bare), full);
     visitor.visit("fixed header under Retry", retry.service(Bare), full);
     visitor.visit("BearerAuth", layer.layer(Bare), full);
+    visitor.visit("BearerAuth, named origin", named.layer(Bare), full);
     visitor.visit("BearerAuth, try_clone", try_clone.layer(Bare), full);
     visitor.visit("BearerAuth, no_replay", layer.clone().no_replay().layer(Bare), full);
+    visitor.visit(
+        "BearerAuth, named origin, no_replay",
+        named.clone().no_replay().layer(Bare),
+        full,
+    );
     visitor.visit("fixed header, boxed body", fixed().layer(Bare), boxed);
     visitor.visit("BearerAuth, buffered, boxed body", buffered.layer(Bare), boxed);
 }

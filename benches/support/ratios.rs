@@ -14,8 +14,16 @@ pub const ISSUER_LATENCY: Duration = Duration::from_millis(50);
 
 /// What is compared: the beginning of the group's name, what is 1.0, and what is set against it.
 const COMPARED: [(&str, Baseline, &[&str]); 10] = [
-    ("hit", Bench("fixed header"), &["BearerAuth, no_replay"]),
-    ("hit", Bench("fixed header under Retry"), &["BearerAuth", "BearerAuth, try_clone"]),
+    (
+        "hit",
+        Bench("fixed header"),
+        &["BearerAuth, no_replay", "BearerAuth, named origin, no_replay"],
+    ),
+    (
+        "hit",
+        Bench("fixed header under Retry"),
+        &["BearerAuth", "BearerAuth, named origin", "BearerAuth, try_clone"],
+    ),
     ("hit", Bench("fixed header, boxed body"), &["BearerAuth, buffered, boxed body"]),
     ("contended", Bench("fixed header"), &["BearerAuth, no_replay", "BearerAuth"]),
     ("contended", Bench("fixed header under Retry"), &["BearerAuth"]),
