@@ -82,13 +82,12 @@ pub trait TokenFetcher: Send + Sync + 'static {
     }
 
     /// Tells the tokens of this fetcher from those of all others: a text of the issuer, the client, the scope,
-    /// and whatever else of the request makes another token of it. [`Shared`](crate::Shared) derives
+    /// and whatever else of the request makes another token of it. `Shared`, with the feature `shared`, derives
     /// from it under which key a token is stored. Processes share a token if this text is the same in all of
     /// them, so it has neither a secret nor anything that differs between them.
     ///
     /// `None`, the default, says that the fetcher cannot tell. Then
-    /// [`Shared::name`](crate::Shared::name) has to.
-    #[cfg(feature = "shared")]
+    /// `Shared::name` has to.
     fn identity(&self) -> Option<String> {
         None
     }
@@ -108,7 +107,6 @@ impl<T: TokenFetcher> TokenFetcher for Arc<T> {
         T::revoke(self, token)
     }
 
-    #[cfg(feature = "shared")]
     fn identity(&self) -> Option<String> {
         T::identity(self)
     }
@@ -220,7 +218,6 @@ pub enum FetchReason {
 }
 
 impl FetchReason {
-    #[cfg(any(feature = "tracing", feature = "metrics"))]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",

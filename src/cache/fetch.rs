@@ -95,13 +95,13 @@ impl Shared {
         };
         let fetch = WAITING.scope(self.waiting(), async move {
             let started = Instant::now();
-            let observed = observe::Fetch::start(&name, reason);
+            let observed = observe::ObservedFetch::start(name, reason);
             let outcome = observed.run(caught(fetch)).await;
-            let ended = observed.end(&outcome, started.elapsed());
+            observed.end(&outcome, started.elapsed());
             if let Some(cache) = cache.upgrade() {
                 cache.land(number, &outcome);
             }
-            (outcome, ended)
+            (outcome, observed)
         });
         let flight = Flight::launch(runtime, number, began, by, limit, fetch);
         state.flight = Some(Box::new(flight));

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{cooldown::Source, entry::Moment};
-use crate::{error::TokenError, observe::Ended, token::Token};
+use crate::{error::TokenError, observe::ObservedFetch, token::Token};
 
 /// How much longer than the fetch its waiters wait: its own timeout comes first, unless nobody drives its
 /// runtime any more.
@@ -32,7 +32,7 @@ pub(super) struct Flight {
     pub(super) began: Moment,
     /// Whose rejection asked for it.
     pub(super) by: Option<Source>,
-    landed: watch::Receiver<Option<(Outcome, Ended, Instant)>>,
+    landed: watch::Receiver<Option<(Outcome, ObservedFetch, Instant)>>,
     /// Until when its waiters wait.
     pub(super) deadline: Instant,
     _task: Task,
@@ -45,12 +45,12 @@ impl Flight {
         began: Moment,
         by: Option<Source>,
         limit: Duration,
-        fetch: impl Future<Output = (Outcome, Ended)> + Send + 'static,
+        fetch: impl Future<Output = (Outcome, ObservedFetch)> + Send + 'static,
     ) -> Self {
         let (sender, landed) = watch::channel(None);
         let task = runtime.spawn(async move {
-            let (outcome, ended) = fetch.await;
-            sender.send_replace(Some((outcome, ended, Instant::now())));
+            let (outcome, observed) = fetch.await;
+            sender.send_replace(Some((outcome, observed, Instant::now())));
         });
         let deadline = began.monotonic + limit + GRACE;
         Self { number, began, by, landed, deadline, _task: Task(task.abort_handle()) }
@@ -68,11 +68,11 @@ impl Flight {
         let deadline = self.deadline;
         async move {
             let landed = timeout_at(deadline, landed.wait_for(Option::is_some)).await;
-            let (outcome, ended, at) = landed.ok()?.ok()?.clone()?;
+            let (outcome, observed, at) = landed.ok()?.ok()?.clone()?;
             if outcome.is_ok() && at.elapsed() > GRACE {
                 return None;
             }
-            ended.waited_for();
+            observed.waited_for();
             Some(outcome)
         }
     }

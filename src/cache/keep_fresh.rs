@@ -16,7 +16,7 @@ use super::{
     shared::Shared,
     state::{Step, Successor},
 };
-use crate::observe;
+use crate::observe::{self, CacheEvent};
 
 /// How long the issuer is left alone after it has given a token: twice as long each time if tokens have
 /// expired when they come.
@@ -64,7 +64,7 @@ impl Shared {
         let (next, usable) = (state.next_fetch(now), state.usable(now).cloned());
         drop(state);
         if let Some(entry) = usable {
-            observe::expires_in(&self.name, entry.remaining(now));
+            observe::event(&self.name, CacheEvent::ExpiresIn(entry.remaining(now)));
         }
         next
     }

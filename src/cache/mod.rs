@@ -34,7 +34,7 @@ use self::{
 use crate::{
     error::TokenError,
     fetcher::{Claims, TokenFetcher},
-    observe,
+    observe::{self, CacheEvent},
     token::{Token, TokenId},
 };
 
@@ -220,10 +220,11 @@ impl TokenCache {
             Ok(token) if token.id() == rejected => Err(ReplaceError::SameToken),
             token => token,
         };
-        match &token {
-            Ok(_) => observe::replaced(&self.shared.name),
-            Err(why) => observe::not_replaced(&self.shared.name, why.name(), why),
-        }
+        let event = match &token {
+            Ok(_) => CacheEvent::Replaced,
+            Err(why) => CacheEvent::NotReplaced { reason: why.name(), why },
+        };
+        observe::event(&self.shared.name, event);
         token
     }
 
@@ -235,7 +236,8 @@ impl TokenCache {
     /// The same, and the request is not sent once more.
     pub(crate) fn refused_once(&self, token: TokenId, by: Source) {
         self.refused(token, by, None);
-        observe::not_replaced(&self.shared.name, "body", &"its body cannot be sent again");
+        let why = &"its body cannot be sent again";
+        observe::event(&self.shared.name, CacheEvent::NotReplaced { reason: "body", why });
     }
 
     /// A request was sent once more with this token, and was accepted.
@@ -246,7 +248,7 @@ impl TokenCache {
     /// A request was sent once more with this token, and was refused again.
     pub(crate) fn refused_again(&self, token: TokenId, by: Source) {
         self.shared.refused_again(token, by);
-        observe::refused_again(&self.shared.name);
+        observe::event(&self.shared.name, CacheEvent::RejectedAgain);
     }
 
     /// As long as the caller has what it returns, nobody else can change the state.

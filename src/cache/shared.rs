@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::TokenError,
     fetcher::{Claims, DynFetcher, FetchReason},
-    observe::{self, Name},
+    observe::{self, CacheEvent, Name},
     token::{Token, TokenId},
 };
 
@@ -125,9 +125,9 @@ impl Shared {
     }
 
     fn hand_out(&self, entry: &Entry, successor: Successor, now: Moment) -> Token {
-        observe::expires_in(&self.name, entry.remaining(now));
+        observe::event(&self.name, CacheEvent::ExpiresIn(entry.remaining(now)));
         if let Successor::Missing = successor {
-            observe::kept(&self.name);
+            observe::event(&self.name, CacheEvent::Kept);
         }
         entry.token.clone()
     }
@@ -212,7 +212,7 @@ impl Shared {
     /// The token to fall back to, though it was to be replaced.
     pub(super) fn fallback(&self) -> Option<Token> {
         let token = self.peek()?;
-        observe::kept(&self.name);
+        observe::event(&self.name, CacheEvent::Kept);
         Some(token)
     }
 

@@ -24,7 +24,7 @@ use crate::{
     error::TokenError,
     fetcher::{FetchContext, TokenFetcher},
     jwt::crypto::random_bits,
-    observe,
+    observe::{self, CacheEvent},
     secret::Redactor,
     token::Token,
 };
@@ -130,7 +130,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         let entry = match Entry::read(&loaded.value, place.key, place.seal) {
             Ok(entry) => entry,
             Err(ignored) => {
-                observe::store_entry_ignored(self.context.cache(), ignored.name());
+                self.observe(CacheEvent::StoreEntryIgnored { reason: ignored.name() });
                 return Some(Found::Nothing);
             }
         };
@@ -264,7 +264,8 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         let (asked, limit) = (Instant::now(), self.limit());
         let lock = async { self.shared.store.lock(place.key, &self.owner, LEASE).await };
         let outcome = guarded(limit, lock).await;
-        observe::store_operation(self.context.cache(), "prolong", name(&outcome));
+        let operation = "prolong";
+        self.observe(CacheEvent::StoreOperation { operation, outcome: name(&outcome) });
         // A process that stood still may see the outcome long after it.
         matches!(outcome, Ok(true)) && asked.elapsed() <= limit
     }
@@ -278,7 +279,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         future: impl Future<Output = Result<T, S::Error>>,
     ) -> Option<T> {
         let outcome = guarded(self.limit(), future).await;
-        observe::store_operation(self.context.cache(), operation, name(&outcome));
+        self.observe(CacheEvent::StoreOperation { operation, outcome: name(&outcome) });
         match outcome {
             Ok(value) => Some(value),
             Err(failure) => {
@@ -287,7 +288,7 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
                     let mut redactor = Redactor::default();
                     redactor.hide(sent.map(Token::expose).unwrap_or_default());
                     let text = redactor.excerpt(&failure.to_string());
-                    observe::store_failed(self.context.cache(), operation, &text);
+                    self.observe(CacheEvent::StoreFailed { operation, error: &text });
                 }
                 None
             }
@@ -313,6 +314,10 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
         (keep >= SHORTEST_KEPT).then_some(keep)
     }
 
+    fn observe(&self, event: CacheEvent<'_>) {
+        observe::event(self.context.cache(), event);
+    }
+
     fn end(&self, end: End<Candidate, TokenError>) -> Result<Token, TokenError> {
         let (candidate, origin) = match end {
             End::Token(candidate, origin) => (candidate, origin),
@@ -320,11 +325,11 @@ impl<'a, F: TokenFetcher, S: TokenStore> Fetch<'a, F, S> {
                 let now = self.began.elapsed();
                 let usable = fallback.filter(|it| !it.validity.remaining(now).is_zero());
                 let Some(candidate) = usable else { return Err(error) };
-                observe::shared_due(self.context.cache(), &error);
+                self.observe(CacheEvent::SharedKept { error: &error });
                 (candidate, Origin::Store)
             }
         };
-        observe::shared_token(self.context.cache(), origin.name());
+        self.observe(CacheEvent::TokenShared { origin: origin.name() });
         Ok(candidate.token)
     }
 }
