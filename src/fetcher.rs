@@ -181,9 +181,11 @@ impl FetchContext {
         self.claims = claims;
         self
     }
+}
 
+#[cfg(feature = "shared")]
+impl FetchContext {
     /// The same fetch, so much later.
-    #[cfg(feature = "shared")]
     pub(crate) fn after(mut self, elapsed: Duration) -> Self {
         self.fetch_timeout = self.fetch_timeout.saturating_sub(elapsed);
         self.current = self.current.and_then(|(token, expires_in)| match expires_in {
@@ -194,7 +196,6 @@ impl FetchContext {
     }
 
     /// The name of the cache that waits, for metrics.
-    #[cfg(feature = "shared")]
     pub(crate) fn cache(&self) -> &Arc<str> {
         &self.cache
     }

@@ -234,7 +234,6 @@ impl<R> BearerAuthLayer<R> {
     /// `claims` is a JSON object in base64, of at most 4 KiB. With anything else, and where the request
     /// cannot be sent again, the caller gets the 401 as it came.
     #[cfg(feature = "client-credentials")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "client-credentials")))]
     pub fn insufficient_claims(self) -> Self {
         self.change(|settings| settings.wanted_claims = Some(wanted_claims))
     }

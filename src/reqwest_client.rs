@@ -66,7 +66,6 @@ use crate::error::BoxError;
 ///
 /// `C` is the client, and `B` the body of the requests, which the compiler infers. For another body make another
 /// `ReqwestClient` of a clone of the client. Both then use the same connections.
-#[cfg_attr(docsrs, doc(cfg(any(feature = "reqwest", feature = "reqwest-012"))))]
 pub struct ReqwestClient<C, B> {
     client: C,
     // Without it `client.ready()` could not tell which body is meant.
@@ -84,7 +83,6 @@ impl<C, B> ReqwestClient<C, B> {
 macro_rules! service {
     ($reqwest:ident, $feature:literal) => {
         #[cfg(feature = $feature)]
-        #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
         impl<B> Service<Request<B>> for ReqwestClient<$reqwest::Client, B>
         where
             B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + 'static,
@@ -141,7 +139,6 @@ pin_project! {
     /// The future of [`ReqwestClient`](crate::ReqwestClient).
     ///
     /// `F` is the future of reqwest's client, `B` its body and `E` its error.
-    #[cfg_attr(docsrs, doc(cfg(any(feature = "reqwest", feature = "reqwest-012"))))]
     pub struct ReqwestFuture<F, B, E> {
         #[pin]
         state: State<F, E>,

@@ -31,7 +31,6 @@ macro_rules! middleware {
             use super::*;
 
             $(#[$docs])*
-            #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
             #[async_trait]
             impl Middleware for BearerAuthLayer<CloneBody> {
                 async fn handle(
@@ -45,7 +44,6 @@ macro_rules! middleware {
             }
 
             /// As with the default policy, but no request is sent a second time.
-            #[cfg_attr(docsrs, doc(cfg(feature = $feature)))]
             #[async_trait]
             impl Middleware for BearerAuthLayer<NoReplay> {
                 async fn handle(

@@ -133,7 +133,6 @@ impl Token {
     ///
     /// As for [`bearer`](Self::bearer).
     #[cfg(feature = "dpop")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
     pub fn dpop(access_token: &str, key: &DpopKey) -> Result<Self, TokenError> {
         let mut token = Self::prefixed("DPoP ", access_token)?;
         let hash = Arc::new(AccessTokenHash::of(access_token));

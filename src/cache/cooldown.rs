@@ -145,23 +145,24 @@ impl Cooldowns {
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
-    /// Until when this says anything.
-    #[cfg(feature = "token-caches")]
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.sources.values().map(|record| record.until).chain(self.bucket.full_at).max()
-    }
-
-    /// Until then these fetches count for that bucket too.
-    #[cfg(feature = "token-caches")]
-    pub(super) fn draw_from(&mut self, common: CommonBucket, until: Instant) {
-        self.common = Some((common, until));
-    }
-
     fn forget_one(&mut self) {
         let quietest = self.sources.iter().min_by_key(|(_, record)| record.rejected_at);
         if let Some(source) = quietest.map(|(source, _)| *source) {
             self.sources.remove(&source);
         }
+    }
+}
+
+#[cfg(feature = "token-caches")]
+impl Cooldowns {
+    /// Until when this says anything.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.sources.values().map(|record| record.until).chain(self.bucket.full_at).max()
+    }
+
+    /// Until then these fetches count for that bucket too.
+    pub(super) fn draw_from(&mut self, common: CommonBucket, until: Instant) {
+        self.common = Some((common, until));
     }
 }
 

@@ -257,18 +257,6 @@ impl TokenCache {
         self.shared.lock()
     }
 
-    /// Until when a fetch, a failure or a cooldown keeps the issuer from being asked too often.
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn in_trouble_until(&self, now: Instant) -> Option<Instant> {
-        self.shared.lock().in_trouble_until(now)
-    }
-
-    /// Until then the fetches that rejections force are drawn from this bucket too.
-    #[cfg(feature = "token-caches")]
-    pub(crate) fn draws_from(&self, bucket: &CommonBucket, until: Instant) {
-        self.shared.lock().cooldowns.draw_from(bucket.clone(), until);
-    }
-
     /// Looks, and waits for the fetch if there is nothing better. If that is lost, it looks again.
     async fn wait<E: From<TokenError>>(
         &self,
@@ -285,6 +273,19 @@ impl TokenCache {
             }
         }
         Err(TokenError::lost().into())
+    }
+}
+
+#[cfg(feature = "token-caches")]
+impl TokenCache {
+    /// Until when a fetch, a failure or a cooldown keeps the issuer from being asked too often.
+    pub(crate) fn in_trouble_until(&self, now: Instant) -> Option<Instant> {
+        self.shared.lock().in_trouble_until(now)
+    }
+
+    /// Until then the fetches that rejections force are drawn from this bucket too.
+    pub(crate) fn draws_from(&self, bucket: &CommonBucket, until: Instant) {
+        self.shared.lock().cooldowns.draw_from(bucket.clone(), until);
     }
 }
 

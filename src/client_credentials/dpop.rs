@@ -65,7 +65,6 @@ impl<C> ClientCredentialsBuilder<C> {
     /// # Errors
     ///
     /// [`build`](Self::build) refuses it together with [`token_prefix`](Self::token_prefix).
-    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
     pub fn dpop(self, dpop: impl Into<Option<Dpop>>) -> Self {
         let binding = dpop.into().map(|dpop| Arc::new(dpop) as Arc<dyn TokenBinding>);
         self.change(|credentials| credentials.request.binding = binding)

@@ -3,13 +3,9 @@
 mod request_head;
 mod selector;
 #[cfg(feature = "token-caches")]
-mod slots;
-#[cfg(feature = "token-caches")]
 mod token_caches;
-#[cfg(feature = "token-caches")]
-mod token_caches_builder;
 
 pub use self::request_head::RequestHead;
 pub(crate) use self::selector::Selector;
 #[cfg(feature = "token-caches")]
-pub use self::{token_caches::TokenCaches, token_caches_builder::TokenCachesBuilder};
+pub use self::token_caches::{TokenCaches, TokenCachesBuilder};

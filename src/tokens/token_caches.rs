@@ -1,10 +1,14 @@
 //! A bounded set of caches, one for each key.
 
+mod builder;
+mod slots;
+
 use std::{borrow::Borrow, fmt, hash::Hash, panic::resume_unwind, sync::Arc};
 
 use tokio::task::JoinSet;
 
-use super::{slots::Slots, token_caches_builder::TokenCachesBuilder};
+pub use self::builder::TokenCachesBuilder;
+use self::slots::Slots;
 use crate::{
     cache::TokenCache,
     error::{BoxError, TokenError},
@@ -59,13 +63,12 @@ const WARMED_AT_ONCE: usize = 16;
 ///
 /// No key is shown. All caches that are made from a fetcher have the name `default`. To give them
 /// another, return a [`TokenCache`] of that [name](crate::TokenCacheBuilder::name).
-#[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
 pub struct TokenCaches<K> {
-    pub(super) make: Arc<Make<K>>,
-    pub(super) slots: Arc<Slots<K>>,
+    make: Arc<Make<K>>,
+    slots: Arc<Slots<K>>,
 }
 
-pub(super) type Make<K> = dyn Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync;
+type Make<K> = dyn Fn(&K) -> Result<TokenCache, TokenError> + Send + Sync;
 
 impl TokenCaches<()> {
     /// Starts from the defaults.

@@ -105,7 +105,6 @@ impl ClientsConfig {
     ///
     /// As for [`build`](Self::build).
     #[cfg(feature = "token-caches")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
     pub fn token_caches<C: HttpClient>(self, client: C) -> Result<TokenCaches<String>, TokenError> {
         let clients = self.build(client)?;
         let clients: BTreeMap<_, _> =

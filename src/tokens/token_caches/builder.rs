@@ -1,6 +1,6 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use super::{slots::Slots, token_caches::TokenCaches};
+use super::{TokenCaches, slots::Slots};
 use crate::{
     cache::TokenCache,
     error::{BoxError, TokenError},
@@ -23,7 +23,6 @@ use crate::{
 /// # let _ = tokens;
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(docsrs, doc(cfg(feature = "token-caches")))]
 pub struct TokenCachesBuilder {
     capacity: usize,
     idle: Duration,
