@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
 
@@ -31,6 +31,10 @@ pub struct TokenCacheBuilder {
     name: Name,
 }
 
+// Many caches have the same.
+static DEFAULT_CLOCK: LazyLock<WallClock> = LazyLock::new(|| Arc::new(SystemTime::now));
+static DEFAULT_NAME: LazyLock<Name> = LazyLock::new(|| "default".into());
+
 impl TokenCacheBuilder {
     pub(super) fn new() -> Self {
         Self {
@@ -41,8 +45,8 @@ impl TokenCacheBuilder {
                 fetch_timeout: Duration::from_secs(10),
             },
             keeps_fresh: false,
-            wall_clock: Arc::new(SystemTime::now),
-            name: "default".into(),
+            wall_clock: DEFAULT_CLOCK.clone(),
+            name: DEFAULT_NAME.clone(),
         }
     }
 
