@@ -293,7 +293,7 @@ impl<R> BearerAuthLayer<R> {
     }
 
     /// Whether each request has a cache of its own.
-    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
+    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-012"))]
     pub(crate) fn selects(&self) -> bool {
         self.settings.selects()
     }

@@ -56,7 +56,7 @@ pub mod replay;
 mod request_copy;
 #[cfg(any(feature = "reqwest", feature = "reqwest-012"))]
 mod reqwest_client;
-#[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
+#[cfg(any(feature = "reqwest-middleware", feature = "reqwest-012"))]
 mod reqwest_middleware;
 #[cfg(any(feature = "client-credentials", feature = "dpop", feature = "shared"))]
 #[cfg_attr(

@@ -197,7 +197,7 @@ middleware! {
     of_reqwest_012,
     reqwest012,
     reqwest_middleware012,
-    "reqwest-middleware-012",
+    "reqwest-012",
     /// The same for reqwest-middleware 0.4, which is the one for reqwest 0.12. reqwest 0.12 does not remove
     /// `Authorization` from a redirected request when only the scheme changes.
 }

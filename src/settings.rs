@@ -109,7 +109,7 @@ impl SharedSettings {
         self.copies = Striped::new();
     }
 
-    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-012"))]
+    #[cfg(any(feature = "reqwest-middleware", feature = "reqwest-012"))]
     pub(crate) fn selects(&self) -> bool {
         matches!(self.settings.tokens, Tokens::Select(_))
     }
