@@ -95,6 +95,19 @@ impl<S, B, F, Res> State<S, B, F, Res> {
     }
 }
 
+impl<S, B, F, RB> State<S, B, F, Response<RB>> {
+    /// The state after a response, or the response, if it is the caller's.
+    fn after(next: Next<S, B, RB>) -> Result<Self, Response<RB>> {
+        match next {
+            Next::Deliver(response) => Err(response),
+            Next::Send(token, unsent) => Ok(Self::readying(token, unsent)),
+            Next::Replace(response, token, rejected) => {
+                Ok(Self::Replacing { token, response: Some(response), rejected: Some(rejected) })
+            }
+        }
+    }
+}
+
 impl<S, B, F, RB> Future for ResponseFuture<S, B, F, RB>
 where
     S: Service<Request<B>, Response = Response<RB>, Future = F> + Clone,
@@ -141,21 +154,16 @@ where
                             return Poll::Ready(Err(error.into()));
                         }
                     };
-                    match sent.as_ref().map(|sent| sent.verdict(&response)) {
-                        None | Some(Verdict::Deliver) => {
-                            // Dropped where it is: it is large, and this is every request's way.
-                            *sent = None;
-                            return Poll::Ready(Ok(response));
-                        }
-                        Some(verdict) => match taken(sent).judge(response, verdict) {
-                            Next::Deliver(response) => return Poll::Ready(Ok(response)),
-                            Next::Send(token, unsent) => State::readying(token, unsent),
-                            Next::Replace(response, token, rejected) => State::Replacing {
-                                token,
-                                response: Some(response),
-                                rejected: Some(rejected),
-                            },
-                        },
+                    let verdict = sent.as_ref().map(|sent| sent.verdict(&response));
+                    let Some(verdict) = verdict.filter(|verdict| *verdict != Verdict::Deliver)
+                    else {
+                        // Dropped where it is: it is large, and this is every request's way.
+                        *sent = None;
+                        return Poll::Ready(Ok(response));
+                    };
+                    match State::after(taken(sent).judge(response, verdict)) {
+                        Ok(state) => state,
+                        Err(response) => return Poll::Ready(Ok(response)),
                     }
                 }
                 StateProj::Replacing { token, response, rejected } => {

@@ -75,14 +75,12 @@ where
         let settings = self.settings.of_this_thread();
         match settings.target.admit(&request) {
             Admission::Attach => {}
-            Admission::PassThrough => {
-                return ResponseFuture::calling(self.inner.call(request), None);
-            }
+            Admission::PassThrough => return self.pass(request),
             Admission::Refuse(error) => return self.block(error),
         }
         let settings = match RequestSettings::of(settings, &request) {
             Ok(Some(settings)) => settings,
-            Ok(None) => return ResponseFuture::calling(self.inner.call(request), None),
+            Ok(None) => return self.pass(request),
             Err(error) => return self.block(error),
         };
         let saved = match self.replay.keep(request.body()) {
@@ -131,6 +129,16 @@ where
             }
         };
         ResponseFuture::calling(future, Some(Sent { settings, attached, kept, attempt }))
+    }
+}
+
+impl<S, R> BearerAuth<S, R> {
+    /// Sends the request as it is.
+    fn pass<B, RB>(&mut self, request: Request<B>) -> ResponseFuture<S, B, S::Future, RB>
+    where
+        S: Service<Request<B>>,
+    {
+        ResponseFuture::calling(self.inner.call(request), None)
     }
 }
 
