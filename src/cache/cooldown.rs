@@ -173,7 +173,8 @@ impl Bucket {
     }
 
     fn next_at(self) -> Option<Instant> {
-        self.full_at.map(|full_at| full_at - EARNED_EVERY * (AT_ONCE - 1))
+        // A machine that has just started may have no moment so early.
+        self.full_at?.checked_sub(EARNED_EVERY * (AT_ONCE - 1))
     }
 }
 

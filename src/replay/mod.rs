@@ -11,9 +11,8 @@
 //! | [`Buffered`] | [`buffered`] | any that can hold another body | an allocation, those of your function, up to `limit` bytes |
 //! | [`NoReplay`] | [`no_replay`] | any | a hash of its host and the first part of its path; nothing is sent twice |
 //!
-//! Where the body is kept, the head of the request is copied into one buffer, which is one allocation
-//! whatever the number of headers, and the inner service is cloned. The buffer is parsed only for a
-//! second attempt.
+//! Where the body is kept, the head of the request is copied into one buffer, and the inner service is
+//! cloned. The buffer is parsed only for another attempt.
 //!
 //! [`try_clone`]: crate::BearerAuthLayer::try_clone
 //! [`buffered`]: crate::BearerAuthLayer::buffered
