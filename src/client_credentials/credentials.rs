@@ -236,17 +236,42 @@ impl<C: HttpClient> TokenFetcher for ClientCredentials<C> {
     /// A hash of the token endpoint or the issuer, the client's id, the grant, the scope, the parameters and the
     /// headers, and of which token of a response is used. No secret is in it.
     ///
+    /// The order of scopes, parameters and headers does not matter. Of a [`Jwt`](crate::Jwt), as the client's
+    /// authentication or as the grant, the claims count.
+    ///
     /// `None` if only a secret tells the client, or whom the token is for, from others: an id that is empty or
-    /// is read for each request, [`ClientAuth::header`](crate::ClientAuth::header), an assertion made by others
-    /// as the grant, a `secret_param`, a header that is marked sensitive.
+    /// is read for each request, [`ClientAuth::header`](crate::ClientAuth::header), a client that authenticates by
+    /// a certificate or not at all, an assertion made by others, a token exchange, a `secret_param`, a header that
+    /// is marked sensitive.
     #[cfg(feature = "shared")]
     fn identity(&self) -> Option<String> {
         let endpoint = self.endpoint_source.identity();
         let (request, response) = (self.request.identity()?, self.response_options.identity());
         // A hash, as the endpoint's query and the headers are not to be seen.
-        Some(crate::jwt::crypto::sha256_hex(
-            &serde_json::json!([endpoint, request, response]).to_string(),
-        ))
+        let identity = canonical(&serde_json::json!([endpoint, request, response]));
+        Some(crate::jwt::crypto::sha256_hex(&identity))
+    }
+}
+
+/// The same text for equal values. What `serde_json` writes depends on a feature that another crate may switch on.
+#[cfg(feature = "shared")]
+fn canonical(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+
+    match value {
+        Value::Array(values) => {
+            let values: Vec<_> = values.iter().map(canonical).collect();
+            format!("[{}]", values.join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
+                .collect();
+            members.sort_unstable();
+            format!("{{{}}}", members.join(","))
+        }
+        value => value.to_string(),
     }
 }
 

@@ -70,7 +70,7 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// Those whose fetchers have the same [identity](TokenFetcher::identity) and the same [`name`](Self::name), and
 /// use the same store. [`ClientCredentials`](crate::ClientCredentials) has an identity: the token endpoint or
-/// the issuer, the client's id, the grant, the scope and the parameters. The key in the store is a hash of it.
+/// the issuer, the client's id and claims, the grant, the scope, the parameters and the headers. The key in the store is a hash of it.
 ///
 /// A token that is [bound to a key](crate::guide::bound_tokens) is not stored: the others do not have that key.
 ///

@@ -162,8 +162,12 @@ impl Jwt {
     }
 
     #[cfg(feature = "shared")]
+    /// Without claims of its own it names the client alone, as a secret does.
     pub(super) fn identity(&self) -> Value {
-        Value::Object(self.claims.clone())
+        match self.claims.is_empty() {
+            true => Value::Null,
+            false => Value::Object(self.claims.clone()),
+        }
     }
 
     pub(super) fn registered_names(&self) -> &'static [&'static str] {

@@ -47,17 +47,16 @@ impl AuthMethod {
         }
     }
 
-    /// Whether what it sends may name another client than the client's id does.
+    /// Whom it names beside the client's id. `None` if only what it sends can tell that, or what it does not
+    /// see: an assertion made by others, a header, a certificate.
     #[cfg(feature = "shared")]
-    pub(crate) fn names_client_itself(&self) -> bool {
+    pub(crate) fn identity(&self) -> Option<serde_json::Value> {
         match self {
-            Self::Header(_) => true,
-            Self::Basic(_)
-            | Self::BasicUnencoded(_)
-            | Self::Post(_)
-            | Self::LegacyQuery(_)
-            | Self::Assertion { .. }
-            | Self::None => false,
+            Self::Basic(_) | Self::BasicUnencoded(_) | Self::Post(_) | Self::LegacyQuery(_) => {
+                Some(serde_json::Value::Null)
+            }
+            Self::Assertion { assertion, .. } => assertion.identity(),
+            Self::Header(_) | Self::None => None,
         }
     }
 

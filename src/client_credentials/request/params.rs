@@ -80,7 +80,9 @@ impl Params {
             Value::Plain(value) => Some((&**name, &**value)),
             Value::Secret(_) => None,
         });
-        plain.collect()
+        let mut plain: Vec<_> = plain.collect::<Option<_>>()?;
+        plain.sort_unstable();
+        Some(plain)
     }
 
     pub(super) fn apply<'a>(

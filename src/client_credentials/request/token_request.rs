@@ -136,20 +136,22 @@ impl TokenRequest {
     #[cfg(feature = "shared")]
     pub(crate) fn identity(&self) -> Option<serde_json::Value> {
         let client_id = self.client_id.fixed().filter(|id| !id.is_empty())?;
-        if self.auth.method().names_client_itself()
-            || self.headers.values().any(HeaderValue::is_sensitive)
-        {
+        if self.headers.values().any(HeaderValue::is_sensitive) {
             return None;
         }
         let mut headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         headers.sort_unstable();
+        let mut scopes: Vec<_> = self.scope.iter().flat_map(|scope| scope.split(' ')).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
         let mut identity = serde_json::json!({
             "client_id": client_id,
+            "auth": self.auth.method().identity()?,
             "grant": self.grant.identity()?,
             "grant_type": self.grant.grant_type(),
-            "scope": self.scope,
-            "scope_separator": self.scope_separator,
+            "scopes": scopes,
+            "scope_separator": (scopes.len() > 1).then_some(self.scope_separator),
             "params": self.params.identity()?,
             "headers": headers,
         });

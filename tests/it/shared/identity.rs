@@ -3,7 +3,7 @@
 use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Request, Response};
-use tower::Service;
+use tower::{Service, service_fn};
 use tower_bearer::{
     Assertion, ClientAuth, ClientCredentials, ClientCredentialsBuilder, Grant, Jwt, JwtAlgorithm,
     Placement, Secret, Shared, Token, TokenCache, TokenFetcher, fetch_fn, testing::MemoryStore,
@@ -50,6 +50,8 @@ fn jwt(subject: &str) -> Jwt {
 #[test]
 fn whatever_makes_another_token_makes_another_identity() {
     let header = |value| builder().header(HeaderName::from_static("x-tenant"), value);
+    let assertion =
+        |jwt| ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::assertion(jwt));
     let at = |url, id: &str| ClientCredentials::builder(Unused, url, id, "s3cr3t");
     let variants = [
         builder(),
@@ -62,7 +64,9 @@ fn whatever_makes_another_token_makes_another_identity() {
         ClientCredentials::discover(Unused, "https://issuer.example", "orders", "s3cr3t"),
         ClientCredentials::discover(Unused, "https://issuer.example/", "orders", "s3cr3t"),
         builder().scope("a"),
+        builder().scope("ab"),
         builder().scope("a b"),
+        builder().scope("a b").scope_separator(','),
         builder().param("audience", "a"),
         builder().param("audience", "b"),
         builder().param("audience", "a").param("audience", "b"),
@@ -75,6 +79,11 @@ fn whatever_makes_another_token_makes_another_identity() {
         builder().grant(Grant::legacy_password("other", "s3cr3t")),
         builder().grant(Grant::jwt_bearer(jwt("user"))),
         builder().grant(Grant::jwt_bearer(jwt("other"))),
+        assertion(jwt("a")),
+        assertion(jwt("b")),
+        assertion(jwt("a").claim("iss", "c")),
+        assertion(jwt("a").claim("tenant", "c")),
+        assertion(jwt("a").audience("https://c.example")),
         builder().token_at("/id_token"),
         builder().token_prefix("Token "),
         header(HeaderValue::from_static("a")),
@@ -87,11 +96,12 @@ fn whatever_makes_another_token_makes_another_identity() {
 
 #[test]
 fn client_authentication_and_response_options_do_not_matter() {
+    let key = Jwt::new(JwtAlgorithm::ES256, include_str!("../../keys/p256.pem"));
     let same = [
         ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::post("new")),
         ClientCredentials::builder(Unused, ENDPOINT, "orders", Secret::file("/run/secret")),
-        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::assertion(jwt("a"))),
-        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::none()),
+        ClientCredentials::builder(Unused, ENDPOINT, "orders", ClientAuth::assertion(key)),
+        ClientCredentials::builder(Unused, "HTTPS://Issuer.example.:443/token", "orders", "s3cr3t"),
         builder().placement(Placement::Json),
         ClientCredentials::builder(
             Unused,
@@ -121,6 +131,9 @@ fn what_only_a_secret_tells_from_others_has_no_identity() {
         id(Secret::from_fn(async || Ok::<_, Infallible>("orders".to_owned()))),
         auth("", ClientAuth::header("Bearer s3cr3t")),
         auth("orders", ClientAuth::header("Bearer s3cr3t")),
+        auth("orders", ClientAuth::assertion(Secret::file("/run/assertion"))),
+        // By a certificate, perhaps.
+        auth("orders", ClientAuth::none()),
         auth("", ClientAuth::none()).grant(Grant::jwt_bearer(jwt("a").claim("iss", "b"))),
         builder().grant(Grant::jwt_bearer(Assertion::from(Secret::file("/run/assertion")))),
         builder().secret_param("subject_token", "s3cr3t"),
@@ -129,6 +142,56 @@ fn what_only_a_secret_tells_from_others_has_no_identity() {
     for (n, variant) in variants.into_iter().enumerate() {
         assert_eq!(identity(variant), None, "{n}");
     }
+}
+
+#[test]
+fn the_order_of_what_is_sent_makes_no_other_identity() {
+    let header = |name| HeaderName::from_static(name);
+    let one = builder()
+        .scope("a b")
+        .param("audience", "x")
+        .param("tenant", "y")
+        .header(header("x-a"), HeaderValue::from_static("1"))
+        .header(header("x-b"), HeaderValue::from_static("2"));
+    let other = builder()
+        .scope("b a")
+        .param("tenant", "y")
+        .param("audience", "x")
+        .header(header("x-b"), HeaderValue::from_static("2"))
+        .header(header("x-a"), HeaderValue::from_static("1"));
+    assert_eq!(identity(one), identity(other));
+    let separated = builder().scope("a").scope_separator(',');
+    assert_eq!(identity(separated), identity(builder().scope("a")));
+}
+
+/// Processes share a token only as long as this stays, whatever features of other crates they have.
+#[test]
+fn an_identity_is_the_same_in_each_build() {
+    let builder =
+        builder().scope("a b").param("audience", "x").grant(Grant::jwt_bearer(jwt("user")));
+    assert_eq!(
+        identity(builder).unwrap(),
+        "6c6d413dcb4792b5133fe26bbe1f297e1bcafcf3df42bb796b392521e01e8caf"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_told_apart_by_an_assertions_claims_share_no_token() {
+    let store = MemoryStore::new();
+    let mut tokens = HashSet::new();
+    for tenant in ["a", "b"] {
+        let token = format!("token-of-{tenant}");
+        let client = service_fn(move |_: Request<Body>| {
+            let body =
+                format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":300}}"#);
+            std::future::ready(Ok::<_, Infallible>(Response::new(Body::from(body))))
+        });
+        let auth = ClientAuth::assertion(jwt("orders").claim("tenant", tenant));
+        let credentials = ClientCredentials::builder(client, ENDPOINT, "orders", auth).build();
+        let shared = Shared::new(credentials.unwrap(), store.clone()).unsealed();
+        tokens.insert(TokenCache::new(shared).token().await.unwrap().expose().to_owned());
+    }
+    assert_eq!(tokens.len(), 2);
 }
 
 #[test]
