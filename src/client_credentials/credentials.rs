@@ -9,7 +9,7 @@ use std::{
 use super::retry::{is_about_a_secret, is_worth_another_attempt, pause};
 use crate::{
     client_credentials::{
-        endpoint::{EndpointOptions, EndpointSource, EndpointUrl, Freshness, ResolvedEndpoint},
+        endpoint::{EndpointOptions, EndpointSource, EndpointUrl, ResolvedEndpoint},
         message::{HttpClient, transport_error},
         request::{PreparedRequest, TokenRequest},
         response::{ResponseOptions, ResponseReader},
@@ -127,7 +127,7 @@ impl<C: HttpClient> ClientCredentials<C> {
             hints,
         };
         // A fetch that runs into its timeout ends while the request is under way.
-        self.endpoint_source.mark(Freshness::Stale);
+        self.endpoint_source.mark(false);
         let outcome = match self.client().exchange(request, self.response_limit).await {
             Ok(response) => {
                 let is_nonce_new = proof.is_some_and(|note_nonce| note_nonce(response.headers()));
@@ -140,7 +140,7 @@ impl<C: HttpClient> ClientCredentials<C> {
         };
         let is_in_doubt = |error: &TokenError| error.is_refused() || error.status().is_none();
         if *wants_nonce || !outcome.as_ref().is_err_and(is_in_doubt) {
-            self.endpoint_source.mark(Freshness::Fresh);
+            self.endpoint_source.mark(true);
         }
         outcome
     }

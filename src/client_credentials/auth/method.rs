@@ -124,7 +124,7 @@ impl AuthMethod {
                 parts.headers.insert(AUTHORIZATION, basic::header(&basic::pair(client_id, secret)));
                 parts.redactor.hide(secret);
             }
-            Self::Post(_) | Self::Assertion { .. } if !parts.placement().has_body() => {
+            Self::Post(_) | Self::Assertion { .. } if !parts.placement.has_body() => {
                 return Err(TokenError::config(
                     "`ClientAuth::post` and `ClientAuth::assertion` need a body to be in, use \
                      another `ClientAuth` or neither `Placement::Query` nor `Placement::LegacyGet`",

@@ -28,15 +28,8 @@ struct CurrentEndpoint {
     endpoint: Arc<ResolvedEndpoint>,
     /// The read of the metadata that it comes from.
     read: u64,
-    freshness: Freshness,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Freshness {
     /// The last token request of this client there was answered, and not refused.
-    Fresh,
-    /// It was refused or has no answer.
-    Stale,
+    works: bool,
 }
 
 impl DiscoveredEndpoint {
@@ -70,7 +63,7 @@ impl DiscoveredEndpoint {
                 return Ok(endpoint);
             }
         }
-        if let Some(CurrentEndpoint { endpoint, freshness: Freshness::Fresh, .. }) = &before {
+        if let Some(CurrentEndpoint { endpoint, works: true, .. }) = &before {
             return Ok(endpoint.clone());
         }
         match (self.discovery.read(client, limit).await, before) {
@@ -81,10 +74,10 @@ impl DiscoveredEndpoint {
         }
     }
 
-    /// While the endpoint is stale, newer metadata is used before a token request.
-    pub(super) fn mark(&self, freshness: Freshness) {
+    /// While the endpoint does not work, newer metadata is used before a token request.
+    pub(super) fn mark(&self, works: bool) {
         if let Some(current) = &mut *self.lock() {
-            current.freshness = freshness;
+            current.works = works;
         }
     }
 
@@ -94,8 +87,7 @@ impl DiscoveredEndpoint {
         resolve: impl Fn(&Issuer, &Metadata) -> Result<ResolvedEndpoint, TokenError>,
     ) -> Result<Arc<ResolvedEndpoint>, TokenError> {
         let endpoint = Arc::new(resolve(self.issuer(), &metadata)?);
-        *self.lock() =
-            Some(CurrentEndpoint { endpoint: endpoint.clone(), read, freshness: Freshness::Fresh });
+        *self.lock() = Some(CurrentEndpoint { endpoint: endpoint.clone(), read, works: true });
         Ok(endpoint)
     }
 

@@ -11,7 +11,6 @@ mod source;
 mod url;
 
 pub(super) use self::{
-    discovered::Freshness,
     resolved::{EndpointOptions, ResolvedEndpoint},
     source::EndpointSource,
     url::EndpointUrl,

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    discovered::{DiscoveredEndpoint, Freshness},
-    issuer::Issuer,
-    resolved::ResolvedEndpoint,
-    url::EndpointUrl,
+    discovered::DiscoveredEndpoint, issuer::Issuer, resolved::ResolvedEndpoint, url::EndpointUrl,
 };
 use crate::error::TokenError;
 
@@ -58,9 +55,9 @@ impl EndpointSource {
 
     /// Whether the last token request there was answered, and not refused. While it is under way it counts as
     /// one that was not: a fetch that runs into its timeout ends there.
-    pub(crate) fn mark(&self, freshness: Freshness) {
+    pub(crate) fn mark(&self, works: bool) {
         if let Self::Discovered(discovered) = self {
-            discovered.mark(freshness);
+            discovered.mark(works);
         }
     }
 }

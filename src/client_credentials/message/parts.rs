@@ -13,7 +13,7 @@ pub(crate) struct RequestParts<'a> {
     pub(crate) query: Vec<Param<'a>>,
     pub(crate) body: Vec<Param<'a>>,
     pub(crate) redactor: Redactor,
-    placement: Placement,
+    pub(crate) placement: Placement,
 }
 
 /// A name and its value.
@@ -28,10 +28,6 @@ impl<'a> RequestParts<'a> {
             query: Vec::new(),
             body: Vec::new(),
         }
-    }
-
-    pub(crate) fn placement(&self) -> Placement {
-        self.placement
     }
 
     /// Adds a parameter in the place that the placement names.

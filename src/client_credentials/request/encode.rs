@@ -31,7 +31,7 @@ pub(super) fn encode(
     url: &EndpointUrl,
     overriding: &HeaderMap,
 ) -> Result<(Request<Full<Bytes>>, Redactor), TokenError> {
-    let placement = parts.placement();
+    let placement = parts.placement;
     let body = match placement {
         Placement::Json => json(&parts.body),
         _ => form(&parts.body),

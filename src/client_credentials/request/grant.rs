@@ -190,7 +190,7 @@ impl Grant {
         context: RequestContext<'a>,
         parts: &mut RequestParts<'a>,
     ) -> Result<(), TokenError> {
-        let has_body = parts.placement().has_body();
+        let has_body = parts.placement.has_body();
         match &self.kind {
             Kind::Client { grant_type } if grant_type.as_deref() == Some("") => {
                 Err(TokenError::config(
@@ -201,7 +201,7 @@ impl Grant {
             Kind::Password { username, .. } if username.is_empty() => Err(TokenError::config(
                 "the username of the password grant is empty, pass the resource owner's",
             )),
-            Kind::Password { .. } if parts.placement() == Placement::Query => {
+            Kind::Password { .. } if parts.placement == Placement::Query => {
                 Err(TokenError::config(
                     "a password is not sent in a URL, use `Grant::legacy_password` without \
                      `Placement::Query`",

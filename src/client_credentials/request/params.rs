@@ -93,7 +93,7 @@ impl Params {
         for (name, value) in self.all() {
             match value {
                 Value::Plain(value) => parts.param(name, &**value),
-                Value::Secret(_) if parts.placement() == Placement::Query => {
+                Value::Secret(_) if parts.placement == Placement::Query => {
                     return Err(TokenError::config(
                         "a secret parameter is not sent in a URL, use `secret_param` \
                          without `Placement::Query`",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use super::{error_hints::ErrorHints, fields::Field};
+use super::fields::Field;
 use crate::{
     error::{Kind, TokenError},
     secret::Redactor,
@@ -27,6 +27,27 @@ const REGISTERED: [&str; 8] = [
     "invalid_dpop_proof",
     "unsupported_token_type",
 ];
+
+/// What the user can check if the issuer refuses the request.
+#[derive(Clone, Debug)]
+pub(crate) struct ErrorHints {
+    /// For `invalid_client`.
+    pub(crate) client_auth: &'static str,
+    /// For `invalid_grant`.
+    pub(crate) grant: &'static str,
+    /// For credentials that the issuer may decode in another way than they were encoded.
+    pub(crate) encoding: Option<&'static str>,
+}
+
+impl ErrorHints {
+    /// The hint, followed by the one about the encoding if there is one.
+    fn with_encoding(&self, hint: &'static str) -> Cow<'static, str> {
+        match self.encoding {
+            Some(encoding) => format!("{hint}: {encoding}").into(),
+            None => hint.into(),
+        }
+    }
+}
 
 /// The response, without texts that repeat a secret.
 pub(super) struct ErrorResponse {

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, error::Category, value::RawValue};
 
 use super::{json_pointer::JsonPointer, options::ResponseOptions};
 
 /// The fields of a token response or an error response (RFC 6749 section 5).
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Fields {
     pub(super) access_token: Field,
     pub(super) token_type: Field,
@@ -76,25 +77,20 @@ impl Fields {
 
     fn from_json(text: &str, options: &ResponseOptions) -> Result<Self, UnreadableBody> {
         let document: &RawValue = serde_json::from_str(text).map_err(broken)?;
-        let object: Object<'_> = match text.starts_with('{') {
+        let mut fields: Self = match text.starts_with('{') {
             true => serde_json::from_str(text).map_err(broken)?,
-            false => Object::default(),
+            false => Self::default(),
         };
-        let field = |pointer: &Option<JsonPointer>, default| match pointer {
-            None => Ok(Field::from_json(default)),
-            Some(pointer) => match pointer.find(document) {
-                Ok(found) => Ok(Field::from_json(found)),
-                Err(_) => Err(UnreadableBody::from(TWICE)),
-            },
-        };
-        Ok(Self {
-            access_token: field(&options.access_token, object.access_token)?,
-            token_type: field(&options.token_type, object.token_type)?,
-            expires_in: field(&options.expires_in, object.expires_in)?,
-            scope: Field::from_json(object.scope),
-            error: Field::from_json(object.error),
-            error_description: Field::from_json(object.error_description),
-        })
+        for (field, pointer) in [
+            (&mut fields.access_token, &options.access_token),
+            (&mut fields.token_type, &options.token_type),
+            (&mut fields.expires_in, &options.expires_in),
+        ] {
+            if let Some(pointer) = pointer {
+                *field = Field::from_json(pointer.find(document).map_err(|_| TWICE)?);
+            }
+        }
+        Ok(fields)
     }
 
     fn from_form(text: &str) -> Result<Self, UnreadableBody> {
@@ -160,20 +156,10 @@ impl Field {
     }
 }
 
-/// Raw values, so that only what is used has to make sense: an `expires_in` of `1e999` is none
+/// From a raw value, so that only what is used has to make sense: an `expires_in` of `1e999` is none
 /// of serde_json's numbers, and no reason to refuse a token.
-#[derive(Default, Deserialize)]
-struct Object<'a> {
-    #[serde(borrow)]
-    access_token: Option<&'a RawValue>,
-    #[serde(borrow)]
-    token_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    expires_in: Option<&'a RawValue>,
-    #[serde(borrow)]
-    scope: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error_description: Option<&'a RawValue>,
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|value| Self::from_json(Some(value)))
+    }
 }

@@ -5,8 +5,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_ENCODING, response::Parts};
 
 use super::{
-    error_hints::ErrorHints,
-    error_response::{ErrorResponse, is_transient},
+    error_response::{ErrorHints, ErrorResponse, is_transient},
     fields::{Field, Fields},
     options::ResponseOptions,
     token_response,
