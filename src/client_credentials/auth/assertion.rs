@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::request_context::RequestContext;
-use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
+use crate::{
+    client_credentials::message::{RequestContext, RequestParts},
+    error::TokenError,
+    secret::Secret,
+};
 
 /// An assertion (RFC 7521): a signed statement, usually a JWT, that stands for a client or for a
 /// user.

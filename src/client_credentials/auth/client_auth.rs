@@ -7,9 +7,12 @@ use secrecy::SecretString;
 use super::{
     assertion::Assertion,
     method::{AuthMethod, JWT_BEARER, ParameterNames},
-    request_context::RequestContext,
 };
-use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
+use crate::{
+    client_credentials::message::{RequestContext, RequestParts},
+    error::TokenError,
+    secret::Secret,
+};
 
 /// How the client authenticates at the token endpoint.
 ///

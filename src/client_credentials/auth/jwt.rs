@@ -8,8 +8,8 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::request_context::RequestContext;
 use crate::{
+    client_credentials::message::RequestContext,
     error::TokenError,
     jwt::{JwtAlgorithm, crypto::random_bits},
     secret::Secret,

@@ -3,8 +3,12 @@
 
 use http::{HeaderValue, header::AUTHORIZATION};
 
-use super::{assertion::Assertion, basic, request_context::RequestContext};
-use crate::{client_credentials::message::RequestParts, error::TokenError, secret::Secret};
+use super::{assertion::Assertion, basic};
+use crate::{
+    client_credentials::message::{RequestContext, RequestParts},
+    error::TokenError,
+    secret::Secret,
+};
 
 /// The `client_assertion_type` of a JWT (RFC 7523 section 2.2).
 pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

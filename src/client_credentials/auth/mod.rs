@@ -7,9 +7,7 @@ mod client_auth;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod jwt;
 mod method;
-mod request_context;
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use self::jwt::Jwt;
-pub(super) use self::request_context::RequestContext;
 pub use self::{assertion::Assertion, client_auth::ClientAuth};

@@ -8,5 +8,5 @@ mod placement;
 pub use self::{http_client::HttpClient, placement::Placement};
 pub(super) use self::{
     http_client::{CollectedBody, transport_error},
-    parts::{Param, RequestParts},
+    parts::{Param, RequestContext, RequestParts},
 };

@@ -1,11 +1,12 @@
-//! The headers and parameters of a token request, before they are written into an HTTP request.
+//! The headers and parameters of a token request before they are written into an HTTP request, and the values that
+//! change from one request to the next.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
 use http::HeaderMap;
 
 use super::placement::Placement;
-use crate::secret::Redactor;
+use crate::secret::{Redactor, ResolvedSecrets};
 
 /// A token request under construction, and the texts of it that must not be shown.
 pub(crate) struct RequestParts<'a> {
@@ -14,6 +15,20 @@ pub(crate) struct RequestParts<'a> {
     pub(crate) body: Vec<Param<'a>>,
     pub(crate) redactor: Redactor,
     pub(crate) placement: Placement,
+}
+
+/// The values of one token request that do not come from its description.
+#[derive(Clone, Copy)]
+#[cfg_attr(
+    not(any(feature = "aws-lc-rs", feature = "ring")),
+    expect(dead_code, reason = "only a JWT names an audience or a time")
+)]
+pub(crate) struct RequestContext<'a> {
+    pub(crate) client_id: &'a str,
+    /// Whom an assertion is for: the token endpoint, unless it says otherwise.
+    pub(crate) audience: &'a str,
+    pub(crate) secrets: &'a ResolvedSecrets,
+    pub(crate) now: SystemTime,
 }
 
 /// A name and its value.

@@ -40,27 +40,21 @@ pub(super) fn encode(
     *request.uri_mut() = url.uri_with(&form(&parts.query))?;
     *request.headers_mut() = parts.headers;
     let headers = request.headers_mut();
-    let method = match placement {
-        Placement::Form => {
-            headers.insert(CONTENT_TYPE, FORM);
-            Method::POST
-        }
-        Placement::Json => {
-            headers.insert(CONTENT_TYPE, JSON);
-            Method::POST
-        }
-        Placement::Query => {
-            // hyper sends no length for an empty body, and servers answer 411.
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            Method::POST
-        }
-        Placement::LegacyGet => Method::GET,
-    };
+    match placement {
+        Placement::Form => drop(headers.insert(CONTENT_TYPE, FORM)),
+        Placement::Json => drop(headers.insert(CONTENT_TYPE, JSON)),
+        // hyper sends no length for an empty body, and servers answer 411.
+        Placement::Query => drop(headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"))),
+        Placement::LegacyGet => {}
+    }
     headers.extend(overriding.clone());
     for value in overriding.values().filter(|value| value.is_sensitive()) {
         parts.redactor.hide(&String::from_utf8_lossy(value.as_bytes()));
     }
-    *request.method_mut() = method;
+    *request.method_mut() = match placement {
+        Placement::LegacyGet => Method::GET,
+        _ => Method::POST,
+    };
     if let Some(query) = request.uri().query() {
         parts.redactor.hide(query);
     }

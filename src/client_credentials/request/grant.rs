@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use crate::{
     client_credentials::{
-        auth::{Assertion, RequestContext},
-        message::{Placement, RequestParts},
+        auth::Assertion,
+        message::{Placement, RequestContext, RequestParts},
     },
     error::TokenError,
     secret::Secret,

@@ -1,10 +1,7 @@
 //! The additional parameters of a token request, such as `audience` and `resource`.
 
 use crate::{
-    client_credentials::{
-        auth::RequestContext,
-        message::{Placement, RequestParts},
-    },
+    client_credentials::message::{Placement, RequestContext, RequestParts},
     error::TokenError,
     secret::Secret,
 };

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     client_credentials::{
-        auth::{ClientAuth, RequestContext},
+        auth::ClientAuth,
         binding::{SentProof, TokenBinding},
         endpoint::{EndpointUrl, ResolvedEndpoint},
-        message::{Placement, RequestParts},
+        message::{Placement, RequestContext, RequestParts},
         response::ErrorHints,
     },
     error::TokenError,

@@ -24,18 +24,18 @@ pub(super) fn token(
     binding: Option<&dyn TokenBinding>,
 ) -> Result<Token, TokenError> {
     let access_token = access_token(fields)?;
-    let token = match (token_type(&fields.token_type)?, binding) {
-        (TokenType::Dpop, Some(binding)) => {
+    let token = match (is_dpop(&fields.token_type)?, binding) {
+        (true, Some(binding)) => {
             check_strictly(access_token, fields, "dpop", options)?;
             binding.token(access_token)
         }
-        (TokenType::Dpop, None) => {
+        (true, None) => {
             return Err(unsupported(
                 "the issuer gave a DPoP token, which was not asked for, \
                  register the client for bearer tokens",
             ));
         }
-        (TokenType::Bearer, binding) => {
+        (false, binding) => {
             binding.map_or(Ok(()), |binding| binding.check_bearer())?;
             check_strictly(access_token, fields, "bearer", options)?;
             match &options.prefix {
@@ -104,21 +104,16 @@ fn check_strictly(
     Ok(())
 }
 
-enum TokenType {
-    Bearer,
-    /// Bound to a key (RFC 9449 section 5).
-    Dpop,
-}
-
-fn token_type(token_type: &Field) -> Result<TokenType, TokenError> {
+/// Whether the token is bound to a key (RFC 9449 section 5). The other ones are bearer tokens.
+fn is_dpop(token_type: &Field) -> Result<bool, TokenError> {
     let name = match token_type {
-        Field::Absent => return Ok(TokenType::Bearer),
+        Field::Absent => return Ok(false),
         Field::Text(name) => name.trim().to_ascii_lowercase(),
         _ => return Err(malformed("a `token_type` that is no string")),
     };
     match &*name {
-        "dpop" => Ok(TokenType::Dpop),
-        _ if BEARER.contains(&&*name) => Ok(TokenType::Bearer),
+        "dpop" => Ok(true),
+        _ if BEARER.contains(&&*name) => Ok(false),
         _ => Err(unsupported(
             "the issuer gave a token that is not a bearer token, \
              register the client for bearer tokens",
