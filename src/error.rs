@@ -91,8 +91,8 @@ impl TokenError {
         self.inner.code.as_deref()
     }
 
-    /// The issuer's `error_description`. It is escaped and at most 256 characters long. If the issuer
-    /// repeated the client's secret, the secret is removed.
+    /// The issuer's `error_description`. It is escaped and at most 1,024 characters long. If the issuer
+    /// repeated the client's secret, a sentence that says so stands in its place.
     pub fn description(&self) -> Option<&str> {
         self.inner.description.as_deref()
     }

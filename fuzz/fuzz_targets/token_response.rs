@@ -91,6 +91,6 @@ fn check(error: &TokenError) {
         assert!(!shown.contains(SECRET), "{shown}");
         assert!(!cause.to_string().contains(|c: char| c.is_control()), "{shown}");
     }
-    assert!(error.description().is_none_or(|text| text.chars().count() <= 256));
+    assert!(error.description().is_none_or(|text| text.chars().count() <= 1024));
     assert!(!(error.is_refused() && error.is_transient()));
 }

@@ -104,13 +104,14 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// The name and the addresses of this machine itself (RFC 6761 section 6.3).
+/// The names and the addresses of this machine itself (RFC 6761 section 6.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
-    if host.eq_ignore_ascii_case("localhost") {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost")) {
         return true;
     }
     let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -148,6 +149,37 @@ mod tests {
             ("https://[::1]:44/a", "https://[::1]:44"),
         ] {
             assert_eq!(origin(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_names_and_addresses_of_this_machine_are_loopback() {
+        for host in [
+            "localhost",
+            "LocalHost.",
+            "issuer.localhost",
+            "a.b.localhost.",
+            "127.0.0.1",
+            "127.8.9.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "localhost.example",
+            "mylocalhost",
+            "127.0.0.1.example",
+            "128.0.0.1",
+            "10.0.0.1",
+            "[::2]",
+            "[::ffff:10.0.0.1]",
+            "0.0.0.0",
+            "[::]",
+        ] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 

@@ -16,6 +16,10 @@ const QUERY: &str = "[redacted]";
 /// The most of a foreign text that is kept, in characters.
 const LONGEST: usize = 256;
 
+/// The same for what an issuer says of an error, which may end in the ids of a trace.
+#[cfg(feature = "client-credentials")]
+const LONGEST_DESCRIPTION: usize = 1024;
+
 /// How often a text may have been escaped on its way, one time around the other.
 const NESTED: usize = 2;
 
@@ -55,11 +59,21 @@ impl Redactor {
 
     /// The text without the query of any URL, on one line, and cut to at most 256 characters.
     pub(crate) fn excerpt(&self, text: &str) -> String {
+        self.cut(text, LONGEST)
+    }
+
+    /// An excerpt of an `error_description`, of at most 1,024 characters.
+    #[cfg(feature = "client-credentials")]
+    pub(crate) fn description(&self, text: &str) -> String {
+        self.cut(text, LONGEST_DESCRIPTION)
+    }
+
+    fn cut(&self, text: &str, longest: usize) -> String {
         let escaped: String =
-            self.redact(text).chars().flat_map(escape).take(LONGEST + 1).collect();
-        match escaped.char_indices().nth(LONGEST) {
+            self.redact(text).chars().flat_map(escape).take(longest + 1).collect();
+        match escaped.char_indices().nth(longest) {
             None => escaped,
-            Some(_) => escaped.chars().take(LONGEST - 1).chain(['…']).collect(),
+            Some(_) => escaped.chars().take(longest - 1).chain(['…']).collect(),
         }
     }
 

@@ -68,7 +68,7 @@ impl ErrorResponse {
         self.code =
             Some(if is_registered(code) { code.to_owned() } else { redactor.excerpt(code) });
         self.description = match description {
-            Field::Text(text) if !text.trim().is_empty() => Some(redactor.excerpt(text)),
+            Field::Text(text) if !text.trim().is_empty() => Some(redactor.description(text)),
             _ => None,
         };
         self

@@ -121,7 +121,7 @@ fn is_excerpt(description: Option<&str>, original: Option<&str>) -> bool {
     let original = original.map(|text| text.chars().map(escape).collect::<String>());
     match (description, original) {
         (Some(excerpt), Some(original)) => match excerpt.strip_suffix('…') {
-            Some(start) => excerpt.chars().count() == 256 && original.starts_with(start),
+            Some(start) => excerpt.chars().count() == 1024 && original.starts_with(start),
             None => excerpt == original,
         },
         (description, original) => description.is_none() && original.is_none(),
