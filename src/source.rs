@@ -28,11 +28,11 @@ pub(crate) fn of(client: u64, authority: &str, path_and_query: &str) -> Source {
     if authority.is_empty() {
         mix(client);
     }
-    for word in authority.as_bytes().chunks(size_of::<u64>()) {
-        let mut bytes = [0; size_of::<u64>()];
-        bytes[..word.len()].copy_from_slice(word);
-        mix(u64::from_le_bytes(bytes) | LOWER_CASE);
+    let mut words = authority.as_bytes().chunks_exact(size_of::<u64>());
+    for word in words.by_ref().filter_map(|word| word.first_chunk()) {
+        mix(u64::from_le_bytes(*word) | LOWER_CASE);
     }
+    words.remainder().iter().for_each(|byte| mix(byte.to_ascii_lowercase().into()));
     let path = path_and_query.strip_prefix('/').unwrap_or(path_and_query);
     path.bytes().take_while(|byte| !matches!(byte, b'/' | b'?')).for_each(|byte| mix(byte.into()));
     Source(hash)
