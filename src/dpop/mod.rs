@@ -1,7 +1,5 @@
 //! Proofs that whoever sends a token has the key that it is bound to (RFC 9449, DPoP).
 
-use http::HeaderName;
-
 mod key;
 mod nonces;
 mod proof;
@@ -10,9 +8,6 @@ mod target_uri;
 
 pub use key::DpopKey;
 pub(crate) use nonces::Nonce;
-pub(crate) use proof::{AccessTokenHash, Proof};
+pub(crate) use proof::{AccessTokenHash, DPOP, Proof};
 pub(crate) use sent_proof::KeyBinding;
 pub(crate) use target_uri::TargetUri;
-
-/// The header that has the proof.
-pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");

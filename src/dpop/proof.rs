@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde::Serialize;
 
 use super::{key::DpopKey, target_uri::TargetUri};
@@ -14,6 +14,9 @@ use crate::{
         random_bits,
     },
 };
+
+/// The header that has the proof.
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What a proof says (RFC 9449 section 4.2).
 pub(crate) struct Proof<'a> {

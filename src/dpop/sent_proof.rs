@@ -4,7 +4,12 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::{AccessTokenHash, DPOP, DpopKey, Nonce, Proof, TargetUri};
+use super::{
+    key::DpopKey,
+    nonces::Nonce,
+    proof::{AccessTokenHash, DPOP, Proof},
+    target_uri::TargetUri,
+};
 use crate::{
     binding::{Binding, Objection, ProofCheck, Proven},
     error::TokenError,
