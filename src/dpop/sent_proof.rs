@@ -4,12 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::{
-    key::DpopKey,
-    nonces::Nonce,
-    proof::{AccessTokenHash, DPOP, Proof},
-    target_uri::TargetUri,
-};
+use super::{AccessTokenHash, DPOP, DpopKey, Nonce, Proof, TargetUri};
 use crate::{
     binding::{Binding, Objection, ProofCheck, Proven},
     error::TokenError,

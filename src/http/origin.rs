@@ -229,6 +229,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_named_port_is_the_one_that_the_request_has() {
+        for (named, same, other) in [
+            ("https://a", "https://a/", "https://a:8443/"),
+            ("https://a:8443", "https://a:8443/", "https://a/"),
+            ("https://a:80", "https://a:80/", "https://a/"),
+            ("http://a:443", "http://a:443/", "http://a/"),
+            ("https://[::1]:44", "https://[::1]:44/", "https://[::1]/"),
+        ] {
+            let named = Origin::parse(named).unwrap();
+            assert!(named.is_of(&uri(same)), "{same}");
+            assert!(!named.is_of(&uri(other)), "{other}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig {
             failure_persistence: None,

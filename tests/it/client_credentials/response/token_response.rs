@@ -247,6 +247,18 @@ async fn a_vendors_own_error_is_the_source_cut_short() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_description_keeps_the_trace_id_at_its_end() {
+    let body = |length: usize| {
+        let description = format!("{} Trace ID: 3f1c", "x".repeat(length - 15));
+        format!(r#"{{"error":"invalid_client","error_description":"{description}"}}"#)
+    };
+    let kept = error([json(401, &body(1024))]).await;
+    assert!(kept.description().unwrap().ends_with("Trace ID: 3f1c"), "{kept:?}");
+    let cut = error([json(401, &body(1025))]).await;
+    assert_eq!(cut.description().unwrap().chars().count(), 1024);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_still_encoded_is_refused_by_name() {
     let gzip = [("content-encoding", "gzip")];
     let malformed = error([answer(200, &gzip, "\u{1f}\u{8b}")]).await;
